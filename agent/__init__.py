@@ -1,0 +1,1 @@
+"""Keeps one host to a plan: the only part of troth that touches the host."""

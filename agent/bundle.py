@@ -1,0 +1,142 @@
+"""One bundle: three passes over its promises, in the order of their types."""
+
+from agent.outcome import Outcome, merge
+from agent.promise import keep
+from policy.classes import truth
+from policy.context import Frame, Scope, Variable, scope_key
+from policy.define import KEEPERS
+from policy.load import sweep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.run import Run
+    from policy.plan import Bundle, Written
+
+PASSES = (1, 2, 3)
+# their answers depend on nothing but their arguments and the classes and variables of the context
+UNSTEADY = frozenset(("randomint", "now", "strftime", "ago", "on", "accumulated", "laterthan"))
+
+
+def perform(
+    bundle: "Bundle", args: "tuple[Any, ...]", run: "Run", *,
+    inherit: bool = False, edit: "Any" = None, sequence: bool = False,
+) -> Outcome:  # fmt: skip
+    """Evaluate BUNDLE with the arguments ARGS; what its promises came to, merged.
+
+    INHERIT shows it the private classes of the caller. EDIT is the buffer that the promises of an
+    `edit_line` bundle work on. SEQUENCE: it is called by the bundlesequence, not by a promise.
+    """
+    ctx = run.ctx
+    saved = (ctx.frame, ctx.this, ctx.wheels, ctx.pass_number, ctx.written, run.edit)
+    key = scope_key(bundle.namespace, bundle.name)
+    if key in ctx.unprepared and not bundle.params:
+        ctx.prepare(key)
+    ctx.unprepared.discard(key)
+    scope = ctx.scopes.setdefault(key, Scope())
+    if not sequence:
+        scope.arrays.clear()
+    kind = bundle.type
+    ctx.frame = Frame(
+        bundle.name, bundle.namespace, scope, kind=kind, caller=saved[0], inherits=inherit
+    )
+    ctx.wheels = {}
+    ctx.this = {}
+    ctx.version += 1
+    run.edit = edit
+    _bind(bundle, args, scope, run)
+    try:
+        if not sequence:
+            sweep(bundle.sections.get("vars", []), ctx, run.done)
+        return _passes(bundle, run)
+    finally:
+        for param in bundle.params:
+            scope.plain.pop(param, None)
+        ctx.frame, ctx.this, ctx.wheels, ctx.pass_number, ctx.written, run.edit = saved
+        ctx.version += 1
+
+
+def _bind(bundle: "Bundle", args: "tuple[Any, ...]", scope: Scope, run: "Run") -> None:
+    """Make the parameters of BUNDLE variables with the values of ARGS."""
+    for param, value in zip(bundle.params, args, strict=False):
+        if type(value) is str and value[:2] in ("@(", "@{"):
+            run.log(
+                "error",
+                f"List or container parameter '{value[2:-1]}' not found while constructing scope "
+                f"'{bundle.name}' - use @(scope.variable) in calling reference",
+            )
+            continue
+        kind = "string" if type(value) is str else "slist" if type(value) is tuple else "data"
+        scope.plain[param] = Variable(value, kind)
+
+
+def _passes(bundle: "Bundle", run: "Run") -> Outcome:
+    """Three passes over BUNDLE, which is the frame of the context."""
+    ctx = run.ctx
+    frame = ctx.frame
+    outcome = Outcome.SKIPPED
+    sections = bundle.in_order(top_down=run.top_down)
+    for number in PASSES:
+        ctx.pass_number = number
+        for kind, promises in sections:
+            if kind in KEEPERS:
+                _sweep(bundle, kind, promises, run)
+                if kind == "classes" and len(promises) > 0:
+                    _sweep(bundle, "vars", bundle.sections.get("vars", []), run)
+                    _sweep(bundle, "defaults", bundle.sections.get("defaults", []), run)
+            else:
+                outcome = merge(outcome, _section(promises, run))
+            if run.aborting or frame in run.abandoned:
+                run.stop_if_aborting()
+                return outcome
+    return outcome
+
+
+def _section(promises: "list[Written]", run: "Run") -> Outcome:
+    """Keep each of PROMISES whose guard holds."""
+    ctx = run.ctx
+    outcome = Outcome.SKIPPED
+    for written in promises:
+        if written.done or (written.guard is not None and not truth(written.guard, ctx)):
+            continue
+        outcome = merge(outcome, keep(written, run))
+        if run.aborting or ctx.frame in run.abandoned:
+            break
+    return outcome
+
+
+def _sweep(bundle: "Bundle", kind: str, promises: "list[Written]", run: "Run") -> None:
+    """Sweep a section of variables or classes, unless nothing changed since it last did."""
+    ctx = run.ctx
+    if not promises or bundle.swept.get(kind) == ctx.version:
+        return
+    before = ctx.version
+    sweep(promises, ctx, run.done)
+    if ctx.version == before and _steady(bundle, kind, promises):
+        bundle.swept[kind] = before
+
+
+def _steady(bundle: "Bundle", kind: str, promises: "list[Written]") -> bool:
+    """Whether the values of PROMISES depend on nothing but the context."""
+    known = bundle.steady.get(kind)
+    if known is None:
+        known = bundle.steady[kind] = all(
+            _pure(value) for written in promises for _, value in written.attributes
+        )
+    return known
+
+
+def _pure(value: "Any") -> bool:
+    """Whether no function in VALUE looks at the host, the clock or chance."""
+    if type(value) is not tuple:
+        return type(value) is str
+    if value[0] == "const":
+        return True
+    if value[0] == "call":
+        from policy.functions import SIGNATURES
+
+        signature = SIGNATURES.get(value[1])
+        if signature is None or signature[2].startswith("host.") or value[1] in UNSTEADY:
+            return False
+    return all(type(part) is str or _pure(part) for part in value[1:])

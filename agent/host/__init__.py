@@ -1,0 +1,403 @@
+"""The operating system in the few verbs that the agent needs; nothing else calls it.
+
+Paths are str, contents are bytes. What the system refuses is an OSError; what does not exist is
+None where a verb says so.
+"""
+
+import errno
+import grp
+import os
+import pwd
+import stat
+
+from agent.host import execute as programs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from agent.host.execute import Child, Finished
+
+    Status: TypeAlias = os.stat_result
+
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+CHUNK = 1 << 20
+
+
+class Host:
+    """The machine that the agent runs on."""
+
+    def __init__(self) -> None:
+        self.environ: dict[str, str] = dict(os.environ)
+        self._users: dict[str | int, pwd.struct_passwd | None] = {}
+        self._groups: dict[str | int, grp.struct_group | None] = {}
+
+    # looking
+
+    def lstat(self, path: str) -> "Status | None":
+        """What PATH is, links not followed; None if it does not exist."""
+        try:
+            return os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def stat(self, path: str) -> "Status | None":
+        """What PATH leads to; None if it does not exist, as at the end of a dangling link."""
+        try:
+            return os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def exists(self, path: str) -> bool:
+        """Whether PATH leads to something that we may look at."""
+        try:
+            os.stat(path)
+        except OSError:
+            return False
+        return True
+
+    def read(self, path: str, limit: int = 0) -> bytes:
+        """What the file PATH holds, at most LIMIT bytes of it unless LIMIT is 0."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _read(fd, limit)
+        finally:
+            os.close(fd)
+
+    def readlink(self, path: str) -> str:
+        """The text of the link PATH."""
+        return os.readlink(path)
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in the directory PATH, in the order in which the system gives them."""
+        return os.listdir(path)
+
+    def access(self, path: str, mode: int) -> bool:
+        """Whether PATH may be used as MODE says (os.R_OK, os.W_OK, os.X_OK)."""
+        return os.access(path, mode)
+
+    def realpath(self, path: str) -> str:
+        """PATH with every link in it followed, as far as it exists."""
+        return os.path.realpath(path)
+
+    def xattrs(self, path: str) -> dict[str, bytes]:
+        """The extended attributes of PATH that we may read; none where there is no such thing."""
+        try:
+            names = os.listxattr(path, follow_symlinks=False)
+            return {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
+        except OSError:
+            return {}
+
+    def same(self, path: str, other: str) -> bool:
+        """Whether the files PATH and OTHER hold the same bytes."""
+        with open(path, "rb", buffering=0) as one, open(other, "rb", buffering=0) as two:
+            while True:
+                left = one.read(CHUNK)
+                if left != two.read(CHUNK):
+                    return False
+                if not left:
+                    return True
+
+    # writing
+
+    def write(
+        self, path: str, data: bytes, *, mode: int | None = None, like: "Status | None" = None
+    ) -> None:
+        """Replace the file PATH in one step: who looks sees the old content or all of the new.
+
+        It gets MODE, otherwise the mode of LIKE, otherwise 0600; the owner of LIKE; the extended
+        attributes of what was there. The last link of PATH is replaced, not followed.
+        """
+        temporary = _beside(path)
+        fd = _fresh(temporary)
+        try:
+            try:
+                _pour(fd, data)
+                self._dress(fd, path, mode, like)
+            finally:
+                os.close(fd)
+            os.rename(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        self._touched(path)
+
+    def _dress(self, fd: int, path: str, mode: int | None, like: "Status | None") -> None:
+        """Give the new file FD the owner of LIKE, the attributes of PATH, and its final mode."""
+        if like is None:
+            os.fchmod(fd, 0o600 if mode is None else mode)
+            return
+        wanted = stat.S_IMODE(like.st_mode) if mode is None else mode
+        made = os.fstat(fd)
+        if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
+            try:
+                os.fchown(fd, like.st_uid, like.st_gid)
+            except PermissionError:
+                wanted &= 0o777  # set-id bits were meant for another owner
+        for name, value in self.xattrs(path).items():
+            try:
+                os.setxattr(fd, name, value)
+            except OSError:
+                continue  # not for us to set: a label that the system gives by itself
+        os.fchmod(fd, wanted)
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """Put DATA into the existing file PATH itself: same inode, owner and mode."""
+        fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            _pour(fd, data)
+        finally:
+            os.close(fd)
+        self._touched(path)
+
+    def append(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Add DATA to the end of the file PATH, made with MODE if it is not there."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC
+        fd = os.open(path, flags, mode)
+        try:
+            _pour(fd, data)
+        finally:
+            os.close(fd)
+        self._touched(path)
+
+    def create(self, path: str, mode: int) -> None:
+        """Make the empty file PATH. Raises FileExistsError if anything is there, even a link."""
+        fd = os.open(path, NEW, mode)
+        try:
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+
+    def copy(self, source: str, path: str, mode: int) -> None:
+        """Make the new file PATH from what SOURCE holds."""
+        origin = os.open(source, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            fd = _fresh(path, mode & 0o700)
+            try:
+                while data := os.read(origin, CHUNK):
+                    _pour(fd, data)
+                os.fchmod(fd, mode)
+            finally:
+                os.close(fd)
+        finally:
+            os.close(origin)
+
+    def set_xattr(self, path: str, name: str, value: bytes) -> None:
+        """Give PATH the extended attribute NAME."""
+        os.setxattr(path, name, value, follow_symlinks=False)
+
+    def mkdir(self, path: str, mode: int) -> None:
+        """Make the directory PATH with exactly MODE."""
+        os.mkdir(path, mode & 0o777)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+
+    def fifo(self, path: str, mode: int) -> None:
+        """Make the named pipe PATH with exactly MODE."""
+        os.mkfifo(path, mode)
+        self.chmod(path, mode)
+
+    def node(self, path: str, like: "Status") -> None:
+        """Make the pipe, socket or device PATH as LIKE describes it."""
+        os.mknod(path, like.st_mode, like.st_rdev)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Set the mode of PATH itself; a link in its place is refused, not followed."""
+        fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if stat.S_ISLNK(os.fstat(fd).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            os.chmod(f"/proc/self/fd/{fd}", mode)
+        except FileNotFoundError:  # no /proc here
+            os.chmod(path, mode)
+        finally:
+            os.close(fd)
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        """Set owner and group of PATH itself, -1 leaves one as it is."""
+        os.lchown(path, uid, gid)
+
+    def utime(self, path: str, atime: float, mtime: float) -> None:
+        """Set the times of PATH, in seconds since the epoch."""
+        os.utime(path, (atime, mtime))
+
+    def unlink(self, path: str) -> None:
+        """Remove the file or link PATH."""
+        os.unlink(path)
+
+    def rmdir(self, path: str) -> None:
+        """Remove the empty directory PATH."""
+        os.rmdir(path)
+
+    def rename(self, old: str, new: str) -> None:
+        """Move OLD to NEW, over whatever file is there."""
+        os.rename(old, new)
+        self._touched(new)
+
+    def symlink(self, target: str, path: str) -> None:
+        """Make PATH a symbolic link with the text TARGET."""
+        os.symlink(target, path)
+
+    def link(self, old: str, path: str) -> None:
+        """Make PATH one more name of the file OLD."""
+        os.link(old, path, follow_symlinks=False)
+
+    # people
+
+    def user(self, name: str | int) -> "pwd.struct_passwd | None":
+        """The user of this name, or of this number if it is an int."""
+        if name not in self._users:
+            try:
+                known = pwd.getpwuid(name) if type(name) is int else pwd.getpwnam(str(name))
+            except (KeyError, ValueError, OverflowError):
+                known = None
+            self._users[name] = known
+        return self._users[name]
+
+    def group(self, name: str | int) -> "grp.struct_group | None":
+        """The group of this name, or of this number if it is an int."""
+        if name not in self._groups:
+            try:
+                known = grp.getgrgid(name) if type(name) is int else grp.getgrnam(str(name))
+            except (KeyError, ValueError, OverflowError):
+                known = None
+            self._groups[name] = known
+        return self._groups[name]
+
+    def users(self) -> "list[pwd.struct_passwd]":
+        """All users that the system lists."""
+        return pwd.getpwall()
+
+    def groups(self) -> "list[grp.struct_group]":
+        """All groups that the system lists."""
+        return grp.getgrall()
+
+    def _touched(self, path: str) -> None:
+        """Forget who is known: /etc may say something else now."""
+        if path.startswith("/etc/"):
+            self._forget()
+
+    def _forget(self) -> None:
+        self._users.clear()
+        self._groups.clear()
+
+    # ourselves
+
+    def getcwd(self) -> str:
+        """The directory that relative paths are relative to."""
+        return os.getcwd()
+
+    @property
+    def uid(self) -> int:
+        """The user that we act as."""
+        return os.geteuid()
+
+    @property
+    def gid(self) -> int:
+        """The group that we act as."""
+        return os.getegid()
+
+    @property
+    def pid(self) -> int:
+        """Our process."""
+        return os.getpid()
+
+    @property
+    def ppid(self) -> int:
+        """The process that started ours."""
+        return os.getppid()
+
+    # programs
+
+    def execute(
+        self,
+        command: str | list[str],
+        *,
+        shell: bool = False,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout: float | None = None,
+        umask: int = 0o077,
+        uid: int | None = None,
+        gid: int | None = None,
+        chroot: str | None = None,
+        stdin: bytes = b"",
+        merge: bool = True,
+        limit: int = 0,
+    ) -> "Finished":
+        """Run COMMAND to its end. A str is split as the language splits, or given to the shell.
+
+        LIMIT: no more than so many bytes of its output are kept (0: all). MERGE: what it writes to
+        stderr appears in `out`. Raises OSError if it cannot be started.
+        """
+        settings = programs.Settings(
+            cwd=cwd,
+            umask=umask,
+            uid=uid,
+            gid=gid,
+            chroot=chroot,
+            merge=merge,
+            talk=bool(stdin),
+        )
+        environ = self.environ if env is None else env
+        child = programs.start(programs.arguments(command, shell=shell), environ, settings)
+        self._forget()  # whatever it does, it may be to users
+        return child.finish(stdin=stdin, timeout=timeout, limit=limit)
+
+    def start(
+        self,
+        command: str | list[str],
+        *,
+        shell: bool = False,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        merge: bool = False,
+    ) -> "Child":
+        """Start COMMAND and speak with it: `write`, `readline`, then `finish`."""
+        settings = programs.Settings(cwd=cwd, merge=merge, talk=True)
+        environ = self.environ if env is None else env
+        self._forget()
+        return programs.start(programs.arguments(command, shell=shell), environ, settings)
+
+    def background(self, work: "Callable[[], None]") -> int:
+        """Do WORK in a process of its own and return its id at once."""
+        pid = os.fork()
+        if pid == 0:
+            programs.alone(work)
+        return pid
+
+
+def _read(fd: int, limit: int) -> bytes:
+    """All that FD has to give, or its first LIMIT bytes."""
+    parts = []
+    size = limit or os.fstat(fd).st_size + 1
+    while data := os.read(fd, size):
+        parts.append(data)
+        size = limit - sum(map(len, parts)) if limit else CHUNK
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _beside(path: str) -> str:
+    """A name for the file that will replace PATH: hidden, ours, in the same directory."""
+    directory, slash, name = path.rpartition("/")
+    return f"{directory}{slash}.{name[:200]}.{os.getpid()}.cf-new"
+
+
+def _fresh(path: str, mode: int = 0o600) -> int:
+    """A descriptor of the new file PATH; what an earlier run left there is removed."""
+    try:
+        return os.open(path, NEW, mode)
+    except FileExistsError:
+        os.unlink(path)
+        return os.open(path, NEW, mode)
+
+
+def _pour(fd: int, data: bytes) -> None:
+    """Write all of DATA."""
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, data[written:])

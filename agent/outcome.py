@@ -1,0 +1,88 @@
+"""How a promise ends, how parts are merged, and the steps that an actuator may say."""
+
+from enum import IntEnum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Outcome(IntEnum):
+    """How a promise ended, in the order in which one hides another (see `merge`)."""
+
+    SKIPPED = 0
+    KEPT = 1
+    REPAIRED = 2
+    WARNED = 3
+    FAILED = 4
+    DENIED = 5
+    TIMEOUT = 6
+    INTERRUPTED = 7
+
+
+def merge(prior: Outcome, new: Outcome) -> Outcome:
+    """What PRIOR and NEW are together: the first failure stays, otherwise the higher one."""
+    return prior if prior >= Outcome.FAILED else max(prior, new)
+
+
+def _no_preview() -> str:
+    return ""
+
+
+class Change:
+    """A step that is described, not done; the engine applies it or, in a dry run, shows it.
+
+    WOULD completes "Should ..." (`create file '/x', mode '0600'`); DONE is logged at LEVEL after.
+    APPLY does it: None means repaired, an Outcome says otherwise (a command's return code); it may
+    raise OSError. PREVIEW is what a person sees in `troth plan`: a diff, a command line.
+    DRY and WARN replace the whole line of a dry run and of `action_policy => "warn"`.
+    UNKNOWN: nobody can say what happens until it runs (a command), so a plan does not apply it.
+    QUIET: not a change of the host by itself (an edit of a buffer, a report): a plan takes it
+    without a word.
+    """
+
+    __slots__ = ("apply", "done", "dry", "level", "preview", "quiet", "unknown", "warn", "would")
+
+    def __init__(
+        self,
+        would: str,
+        done: str,
+        apply: "Callable[[], Outcome | None]",
+        *,
+        preview: "Callable[[], str]" = _no_preview,
+        level: str = "info",
+        dry: str | None = None,
+        warn: str | None = None,
+        unknown: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self.would = would
+        self.done = done
+        self.apply = apply
+        self.preview = preview
+        self.level = level
+        self.dry = dry
+        self.warn = warn
+        self.unknown = unknown
+        self.quiet = quiet
+
+
+class Verdict:
+    """A part of a promise that ended without a change: kept, or failed with a message at LEVEL."""
+
+    __slots__ = ("level", "message", "outcome")
+
+    def __init__(self, outcome: Outcome, message: str = "", level: str = "verbose") -> None:
+        self.outcome = outcome
+        self.message = message
+        self.level = level
+
+
+def kept(message: str = "") -> Verdict:
+    """This part is as promised."""
+    return Verdict(Outcome.KEPT, message)
+
+
+def failed(message: str, outcome: Outcome = Outcome.FAILED) -> Verdict:
+    """This part cannot be kept, MESSAGE says why."""
+    return Verdict(outcome, message, "error")

@@ -1,0 +1,181 @@
+"""Right-hand sides and what they are worth: one small function an operator.
+
+An rval is a `str` (a constant) or a tuple headed by its operator:
+
+    ("cat", part, ...)         text with references in it
+    ("var", name, brackets)    `$(name)`; left as written while it has no value
+    ("at", name, brackets)     `@(name)`; spliced in a list, text elsewhere
+    ("list", item, ...)        `{ "a", @(b), f() }`; ("const", (text, ...)) if it is all plain
+    ("call", name, arg, ...)   a function
+    ("json", text)             a container written in the policy
+"""
+
+from policy.errors import Failed, Fatal, Unresolved
+from policy.strings import expandable, is_list_reference, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from policy.context import Context
+    from policy.strings import Rval
+
+MAX_DEPTH = 40  # references in the values of references; beyond it they go round in circles
+
+
+def evaluate(rval: "Rval", ctx: "Context") -> "Any":
+    """The value of RVAL in CTX: text, a tuple of texts, a container, or a bool (class functions).
+
+    A reference without a value stays as text. Raises Unresolved if a function in it cannot be
+    called yet, Failed if it was called and gave nothing.
+    """
+    return rval if type(rval) is str else OPERATORS[rval[0]](rval, ctx)
+
+
+def expand(text: str, ctx: "Context") -> str:
+    """TEXT with its references replaced by their values, and those in them; the others stay."""
+    if "$" not in text:
+        return text
+    value: str = evaluate(ctx.parsed(text), ctx)
+    return value
+
+
+def _var(rval: "Any", ctx: "Context") -> str:
+    """The value of `$(name)`, or the reference itself."""
+    name = rval[1]
+    if type(name) is not str:
+        name = evaluate(name, ctx)
+    value = ctx.lookup(name)
+    if type(value) is str:
+        if "$" in value and ctx.depth < MAX_DEPTH:
+            ctx.depth += 1
+            try:
+                return expand(value, ctx)
+            finally:
+                ctx.depth -= 1
+        return value
+    return f"$({name})" if rval[2] == "()" else f"${{{name}}}"
+
+
+def _cat(rval: "Any", ctx: "Context") -> str:
+    return "".join([part if type(part) is str else _var(part, ctx) for part in rval[1:]])
+
+
+def _at(rval: "Any", ctx: "Context") -> str:
+    """`@(name)` as text, with what is in its name expanded."""
+    name = evaluate(rval[1], ctx)
+    return f"@({name})" if rval[2] == "()" else f"@{{{name}}}"
+
+
+def _list(rval: "Any", ctx: "Context") -> tuple[str, ...]:
+    """The items of a list, lists in it spliced."""
+    items: list[str] = []
+    for item in rval[1:]:
+        if type(item) is str:
+            items.append(item)
+        elif item[0] == "at":
+            items.extend(_spliced(item, ctx))
+        else:
+            value = evaluate(item, ctx)
+            if type(value) is tuple:
+                items.extend(value)
+            elif type(value) is bool:
+                items.append("any" if value else "!any")
+            elif type(value) is str:
+                # a reference that turned out to hold the text of a list reference
+                items.extend(_respliced(value, ctx) if value[:1] == "@" else (value,))
+            else:
+                raise Unresolved("a data container is no item of a list")
+    return tuple(items)
+
+
+def _spliced(item: "Any", ctx: "Context") -> tuple[str, ...]:
+    """The items of `@(name)`; the reference as the only item while there is no such list."""
+    text = _at(item, ctx)
+    value = ctx.lookup(text[2:-1])
+    if type(value) is tuple:
+        spliced: list[str] = []
+        for entry in value:
+            if "$" in entry:
+                entry = expand(entry, ctx)
+            if entry[:1] == "@" and entry != text and is_list_reference(entry):
+                spliced.extend(_respliced(entry, ctx))
+            else:
+                spliced.append(entry)
+        return tuple(spliced)
+    if isinstance(value, (dict, list)):
+        ctx.log("warning", f"'{text}' failed - variable is not list but data")
+        return ()
+    return (text,)
+
+
+def _respliced(text: str, ctx: "Context") -> tuple[str, ...]:
+    """TEXT, or the items of the list that it names."""
+    if not is_list_reference(text):
+        return (text,)
+    value = ctx.lookup(text[2:-1])
+    return value if type(value) is tuple else (text,)
+
+
+def _const(rval: "Any", ctx: "Context") -> tuple[str, ...]:
+    items: tuple[str, ...] = rval[1]
+    return items
+
+
+def _json(rval: "Any", ctx: "Context") -> "Any":
+    """A container from the text of the policy, fresh each time."""
+    from policy.values import parse_json
+
+    return parse_json(rval[1])
+
+
+def _call(rval: "Any", ctx: "Context") -> "Any":
+    """Call a function: prepare its arguments, skip it while one of them is unresolved."""
+    name = rval[1]
+    function, flags, count = ctx.callee(name)
+    if "D" in flags:
+        return function(ctx, *rval[2:])
+    args = _arguments(rval, flags, ctx)
+    if count >= 0 and len(args) != count:
+        raise Fatal(
+            f"Arguments to function '{name}' do not tally. Expected {count} not {len(args)}"
+        )
+    if "$" in "".join([arg for arg in args if type(arg) is str]):
+        relaxed = name == "ifelse" and len(args) == 3
+        if not relaxed and any(type(arg) is str and expandable(arg) for arg in args):
+            raise Unresolved(name)
+    if "K" not in flags or not ctx.cache_functions:
+        return function(ctx, *args)
+    key = (name, *args)
+    if key not in ctx.cached_calls:
+        ctx.cached_calls[key] = function(ctx, *args)
+    return ctx.cached_calls[key]
+
+
+def _arguments(rval: "Any", flags: str, ctx: "Context") -> "list[Any]":
+    """The prepared arguments: a nested list is spliced unless the function collects."""
+    args: list[Any] = []
+    for arg in rval[2:]:
+        value = arg if type(arg) is str else evaluate(arg, ctx)
+        if type(value) is bool:
+            args.append("any" if value else "!any")
+        elif type(value) is str or "+" in flags:
+            args.append(value)
+        elif type(value) is tuple:
+            args.extend(value)
+        else:
+            raise Failed(f"a data container is no argument of {rval[1]}")
+    return args
+
+
+OPERATORS = {
+    "var": _var,
+    "cat": _cat,
+    "at": _at,
+    "list": _list,
+    "const": _const,
+    "json": _json,
+    "call": _call,
+}
+
+__all__ = ["evaluate", "expand", "expandable", "parse"]

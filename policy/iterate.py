@@ -1,0 +1,81 @@
+"""List iteration: a promise that mentions `$(list)` is kept once for each combination of items."""
+
+from policy.context import primitive
+from policy.evaluate import evaluate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from policy.context import Context
+    from policy.strings import Rval
+
+
+def items(value: "Any") -> "tuple[str, ...] | None":
+    """What `$(value)` iterates over: the items of a list, the primitives of a container."""
+    if type(value) is tuple:
+        return value
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return None
+    found = [primitive(child) for child in value if not isinstance(child, (dict, list))]
+    return tuple([text for text in found if text is not None])
+
+
+def iterates(references: "tuple[Rval, ...]", ctx: "Context") -> bool:
+    """Whether one of REFERENCES means a list or a container, as far as can be seen beforehand."""
+    for name in references:
+        if type(name) is not str:
+            return True  # whose name depends on others: look while iterating
+        value = ctx.lookup(name)
+        if value is not None and type(value) is not str:
+            return True
+    return False
+
+
+def combinations(references: "tuple[Rval, ...]", ctx: "Context") -> "Iterator[None]":
+    """Bind `ctx.wheels` to each combination of the items of REFERENCES, the last one fastest."""
+    ctx.wheels = wheels = {}
+    try:
+        yield from _spin(references, 0, wheels, ctx)
+    finally:
+        ctx.wheels = {}
+
+
+def _spin(
+    references: "tuple[Rval, ...]", at: int, wheels: dict[str, str], ctx: "Context"
+) -> "Iterator[None]":
+    """Bind the references from AT on; those before are bound."""
+    if at == len(references):
+        yield
+        return
+    written = references[at]
+    name = written if type(written) is str else evaluate(written, ctx)
+    if name in wheels:
+        yield from _spin(references, at + 1, wheels, ctx)
+        return
+    value = ctx.lookup(name)
+    choices = items(value)
+    if choices is None:
+        if value is None and type(written) is not str and _made_of(written, wheels, ctx):
+            return  # a name made of items that means nothing: this combination is left out
+        yield from _spin(references, at + 1, wheels, ctx)
+        return
+    for choice in choices:
+        wheels[name] = choice
+        ctx.wheels = wheels
+        yield from _spin(references, at + 1, wheels, ctx)
+    wheels.pop(name, None)
+
+
+def _made_of(written: "Any", wheels: dict[str, str], ctx: "Context") -> bool:
+    """Whether a reference inside the name WRITTEN is bound to an item."""
+    if type(written) is str:
+        return False
+    if written[0] == "var":
+        inner = written[1]
+        name = inner if type(inner) is str else evaluate(inner, ctx)
+        return name in wheels or _made_of(inner, wheels, ctx)
+    return any(_made_of(part, wheels, ctx) for part in written[1:] if type(part) is tuple)

@@ -1,0 +1,274 @@
+"""JSON as the language reads and writes it: more lenient than JSON, and on bytes.
+
+The reader takes bare keys, trailing commas, some missing commas and colons, and, where the caller
+says how, names of variables in the place of values. String values are unescaped twice.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    # the value that a bare word stands for, None if it stands for nothing
+    Lookup: TypeAlias = Callable[[str], Any]
+
+_BLANK = " \t\n\r\v\f"
+_DIGITS = frozenset("0123456789")
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPES_AGAIN = {char: plain for char, plain in _ESCAPES.items() if char != "/"}
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_MISSING = object()
+
+
+class Real(float):
+    """A real as its text had it: `1.50` stays so until it is stored in a variable."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> "Real":
+        """The real that TEXT says."""
+        real = super().__new__(cls, text)
+        real.text = text
+        return real
+
+
+class BadJSON(ValueError):
+    """The text is no JSON, even to a lenient reader; `rest` is what was left of it by then."""
+
+    def __init__(self, reason: str, rest: str) -> None:
+        super().__init__(reason)
+        self.rest = rest
+
+
+def parse_json(text: str, lookup: "Lookup | None" = None, *, whole: bool = False) -> "Any":
+    """The first JSON value in TEXT. Raises BadJSON, a ValueError with the reason.
+
+    LOOKUP gives the value of a bare word. What follows the value is ignored, unless it has to be
+    the WHOLE text.
+    """
+    reader = _Reader(text, lookup)
+    if not reader.peek():
+        raise reader.error("No data")
+    value = reader.value()
+    if whole and reader.peek():
+        raise reader.error("Unable to parse json data, text after its end")
+    return value
+
+
+class _Reader:
+    """A position in JSON text."""
+
+    __slots__ = ("at", "lookup", "text")
+
+    def __init__(self, text: str, lookup: "Lookup | None") -> None:
+        self.text = text
+        self.at = 0
+        self.lookup = lookup
+
+    def error(self, reason: str) -> BadJSON:
+        return BadJSON(reason, self.text[self.at :])
+
+    def peek(self) -> str:
+        """The next character that is not blank, "" at the end."""
+        text, at = self.text, self.at
+        while at < len(text) and text[at] in _BLANK:
+            at += 1
+        self.at = at
+        return text[at : at + 1]
+
+    def value(self) -> "Any":
+        char = self.peek()
+        if char == "[":
+            return self.array()
+        if char == "{":
+            return self.object()
+        return self.scalar(char)
+
+    def scalar(self, char: str) -> "Any":
+        """A string, a number, a constant, or what a bare word stands for."""
+        if char == '"':
+            return _again(_unescaped(self.string(), _ESCAPES))
+        if char == "-" or char in _DIGITS:
+            return self.number()
+        value = self.constant()
+        if value is _MISSING and self.lookup is not None:
+            value = self.variable()
+        if value is _MISSING:
+            raise self.error("Unable to parse json data as object, unrecognized token beginning entry")
+        return value
+
+    def string(self) -> str:
+        """What stands between the quotes at the position, its escapes untouched."""
+        start = at = self.at + 1
+        while True:
+            end = self.text.find('"', at)
+            if end < 0:
+                self.at = len(self.text)
+                raise self.error("Unable to parse json data as string, did not end with doublequote")
+            escape = self.text.find("\\", at, end)
+            if escape < 0:
+                break
+            at = escape + 2
+        self.at = end + 1
+        return self.text[start:end]
+
+    def ends(self, at: int) -> bool:
+        """Whether a number or a word may end at AT."""
+        return self.text[at : at + 1] in ("", ",", "]", "}", *_BLANK)
+
+    def digits(self, at: int) -> int:
+        while at < len(self.text) and self.text[at] in _DIGITS:
+            at += 1
+        return at
+
+    def number(self) -> "int | Real":
+        """An integer, or with a point a real: `-1`, `1.5`, `1.5e2`."""
+        text, start = self.text, self.at
+        first = start + (text[start] == "-")
+        end = self.digits(first)
+        whole = end
+        if text[end : end + 1] == ".":
+            end = self.digits(end + 1)
+        if text[end : end + 1] in ("e", "E"):
+            end = self.digits(end + 1 + (text[end + 1 : end + 2] in ("+", "-")))
+        self.at = end
+        if not self.ends(end):
+            raise self.error("Unable to parse json data as number, invalid symbol")
+        if text[end - 1] not in _DIGITS or whole == first:
+            raise self.error("Unable to parse json data as string, did not end with digit")
+        if text[first] == "0" and whole - first > 1:
+            raise self.error("Unable to parse json data as number, dot or exponent must follow leading 0")
+        if whole < end and text[whole] == ".":
+            return Real(text[start:end])
+        if whole < end or not -(2**63) <= int(text[start:end]) < 2**63:
+            raise self.error("Unable to parse json data as number, no 64 bit integer")
+        return int(text[start:end])
+
+    def constant(self) -> "Any":
+        for word, value in _CONSTANTS.items():
+            end = self.at + len(word)
+            if self.text.startswith(word, self.at) and self.ends(end):
+                self.at = end
+                return value
+        return _MISSING
+
+    def variable(self) -> "Any":
+        """What the word `name`, `bundle.name` or `name[index]` at the position stands for."""
+        text, end = self.text, self.at
+        while end < len(text) and (text[end] in _WORD or text[end] == "."):
+            end += 1
+        if end > self.at and text[end : end + 1] == "[":
+            close = text.find("]", end)
+            if close > end + 1 and "[" not in text[end + 1 : close]:
+                end = close + 1
+        word = text[self.at : end]
+        value = self.lookup(word) if word and self.lookup is not None else None
+        if value is None:
+            return _MISSING
+        self.at = end
+        return value
+
+    def array(self) -> "list[Any]":
+        found: list[Any] = []
+        self.at += 1
+        separated = True
+        while True:
+            char = self.peek()
+            if char == "]":
+                self.at += 1
+                return found
+            if char == ",":
+                if separated:
+                    raise self.error("Unable to parse json data as array, extraneous comma")
+                separated = True
+                self.at += 1
+                continue
+            if not char:
+                raise self.error("Unable to parse json data as array, did not end with ']'")
+            if char in "[{" and not separated:
+                raise self.error("Unable to parse json data as array, did not start with '['")
+            found.append(self.value())
+            separated = False
+
+    def object(self) -> "dict[str, Any]":
+        found: dict[str, Any] = {}
+        self.at += 1
+        separated = True
+        while True:
+            char = self.peek()
+            if char == "}":
+                self.at += 1
+                return found
+            if char == ",":
+                if separated and found:
+                    raise self.error(
+                        "Unable to parse json data as object, "
+                        "',' seen without having specified an r-value"
+                    )
+                separated = True
+                self.at += 1
+                continue
+            if not char:
+                raise self.error("Unable to parse json data as object, did not end with '}'")
+            key = self.key(char, quotable=separated)
+            found.pop(key, None)
+            found[key] = self.entry()
+            separated = False
+
+    def key(self, char: str, *, quotable: bool) -> str:
+        """A key, up to and with its colon; only a bare one must have that, and need not a comma."""
+        if char == '"' and quotable:
+            key = _unescaped(self.string(), _ESCAPES)
+            if self.peek() == ":":
+                self.at += 1
+            return key
+        start = end = self.at
+        while end < len(self.text) and (
+            self.text[end] in _WORD or (self.text[end] == "-" and end > start)
+        ):
+            end += 1
+        self.at = end
+        if end == start or self.peek() != ":":
+            self.at = start
+            raise self.error("Unable to parse json data as object, unrecognized token beginning entry")
+        self.at += 1
+        return self.text[start:end]
+
+    def entry(self) -> "Any":
+        """The value of a key."""
+        char = self.peek()
+        if char == ",":
+            raise self.error(
+                "Unable to parse json data as object, ',' seen without having specified an r-value"
+            )
+        if char == "}":
+            raise self.error(
+                "Unable to parse json data as object, tried to close object having opened an l-value"
+            )
+        return self.value()
+
+
+def _unescaped(text: str, escapes: dict[str, str]) -> str:
+    """TEXT with these ESCAPES resolved, and every other one left as it is."""
+    if "\\" not in text:
+        return text
+    parts, plain = [], 0
+    at = text.find("\\")
+    while at >= 0:
+        char = escapes.get(text[at + 1 : at + 2])
+        if char is not None:
+            parts += [text[plain:at], char]
+            plain = at + 2
+        at = text.find("\\", at + 2)
+    return "".join([*parts, text[plain:]])
+
+
+def _again(text: str) -> str:
+    r"""The second unescaping of a string value; `\u00XX` is the byte XX, another `\u` a plain u."""
+    if "\\" not in text:
+        return text
+    if "\\u" in text:
+        text = _unicode(text)
+    return _unescaped(text, _ESCAPES_AGAIN)

@@ -1,0 +1,136 @@
+"""Text taken apart into lines, fields and arrays: what the read... and parse...array functions share."""
+
+from policy import regexp, values
+from policy.errors import Fatal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from policy.context import Context
+
+MANY = 99999  # the most fields of a line
+TAGS = ("source=function", "function=buildlinearray")
+_PLAIN = {"\\n": "\n", "\\t": "\t", "\\.": ".", "\\|": "|", "\\s": ""}
+
+
+def limit(text: str) -> int:
+    """The count that TEXT gives, however it is written: `10`, `1k`, `inf`. Raises ValueError."""
+    return values.integer(text) or 0
+
+
+def stripped(ctx: "Context", text: str, comment: str, where: str) -> str:
+    """TEXT without what COMMENT matches. WHERE names the text in a warning."""
+    if not comment:
+        return text
+    try:
+        match = regexp.search(comment, text)
+        while match is not None:
+            start, end = match.span()
+            if start == end:
+                ctx.log("warning", f"Comment regex '{comment}' matched empty string in '{where}'")
+                return text
+            text = text[:start] + text[end:]
+            match = regexp.search(comment, text)
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+    return text
+
+
+def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool) -> list[str]:
+    """The pieces of TEXT between matches of SEPARATOR, MOST at most, the rest dropped.
+
+    A match that is empty and at the start ends it; a bad SEPARATOR leaves TEXT whole. Without BLANKS empty
+    pieces are left out, and do not count.
+    """
+    pieces: list[str] = []
+    rest, cut = text, False
+    try:
+        while len(pieces) < most:
+            match = regexp.search(separator, rest)
+            if match is None or match.span()[1] == 0:
+                break
+            start, end = match.span()
+            if blanks or start:
+                pieces.append(rest[:start])
+            rest, cut = rest[end:], True
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+    if len(pieces) < most and (rest or (blanks and cut)):
+        pieces.append(rest)
+    return pieces
+
+
+def chunks(text: str, separator: str) -> list[str]:
+    r"""TEXT split at each SEPARATOR that no backslash precedes; nothing after the last one counts."""
+    pieces: list[str] = []
+    for piece in text.split(separator):
+        if pieces and pieces[-1].endswith("\\"):
+            pieces[-1] = pieces[-1][:-1] + separator + piece
+        else:
+            pieces.append(piece)
+    if not pieces[-1]:
+        pieces.pop()
+    return pieces
+
+
+def filled(lines: list[str], most: int) -> "Iterator[str]":
+    """Those of LINES that hold something, MOST at most, each without a carriage return at its end."""
+    count = 0
+    for line in lines:
+        if count >= most:
+            return
+        if line not in ("", "\r"):
+            count += 1
+            yield line.removesuffix("\r")
+
+
+def rows(ctx: "Context", text: str, separator: str, most: int) -> list[list[str]]:
+    """The fields of each line of TEXT, for data containers: a backslash at its end joins nothing."""
+    lines = filled(text.split("\n"), most)
+    return [split(ctx, line, separator, MANY, blanks=True) for line in lines]
+
+
+def _as_int(token: str) -> str:
+    try:
+        return str(values.integer(token))
+    except ValueError:
+        raise Fatal("Could not convert token to int") from None
+
+
+def _as_real(token: str) -> str:
+    try:
+        values.real(token)
+    except ValueError:
+        raise Fatal("Could not convert token to double") from None
+    return token
+
+
+_CONVERT = {"int": _as_int, "real": _as_real, "string": str}
+
+
+class Layout:
+    """How an array is made of text: the pattern of comments, of separators, the most lines, the type."""
+
+    __slots__ = ("comment", "kind", "most", "separator")
+
+    def __init__(self, comment: str, separator: str, most: str, kind: str = "string") -> None:
+        self.comment = comment
+        self.separator = separator
+        self.most = limit(most)
+        self.kind = kind
+
+
+def define_array(
+    ctx: "Context", array: str, text: str, layout: Layout, *, where: str, indexed: bool = False
+) -> str:
+    """Set ARRAY[first field or, INDEXED, line][field] from the lines of TEXT; how many lines those were."""
+    convert = _CONVERT[layout.kind]
+    lines = chunks(stripped(ctx, text, layout.comment, where), "\n")
+    count = 0
+    for count, line in enumerate(filled(lines, layout.most), 1):
+        fields = [convert(it) for it in split(ctx, line, layout.separator, MANY, blanks=True)]
+        row = str(count - 1) if indexed else fields[0] if fields else ""
+        for column, field in enumerate(fields):
+            ctx.define(f"{array}[{row}][{column}]", field, layout.kind, TAGS)
+    return str(count)

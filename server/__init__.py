@@ -1,0 +1,1 @@
+"""Answers and signals peers: shares granted classes, variables and files."""

@@ -1,0 +1,1 @@
+"""The protocol between hosts, used by both ends."""
