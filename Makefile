@@ -48,7 +48,7 @@ lock: ## pin anew what pyproject.toml asks for
 	@rm -rf .venv-lock
 
 clean: ## remove the environment and everything that tools left
-	rm -rf $(VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup demo test lint bench conformance lock clean

@@ -1,11 +1,11 @@
-"""What is so about this host: hard classes and the variables of `sys`, by theme, found when first asked.
+"""What is so about this host: hard classes and the variables of `sys`, found when first asked for.
 
-A theme is a module here, or one function of it, that puts all its classes and variables into the
-World. Which theme a name may belong to is told by the shape of the name, so that looking for a class
-that does not exist costs no look at the network. Only enumerating forces every theme.
+A theme is a function in a module here that puts all its classes and variables into the World. Which
+themes a name may belong to is told by its shape, so that looking for a class that does not exist
+costs no look at the network. Only enumerating forces every theme.
 """
 
-from _collections_abc import Mapping  # not through `collections`: that takes 2 ms
+from _collections_abc import Mapping  # not by way of `collections`: that takes 2 ms
 
 from policy.context import Variable
 
@@ -15,32 +15,24 @@ if TYPE_CHECKING:
 
     from agent.host import Host
 
-# themes that a name of any shape may belong to, the cheapest first
-ANYTHING = ("kernel", "distribution", "names")
-
-# first character of a class: (what the name begins with, theme)
-SHAPES: "dict[str, tuple[tuple[str, str], ...]]" = {
-    **{letter: (("", "clock"),) for letter in "ADEFGHJLMNOQSTWY"},
-    **{digit: (("", "network"), ("", "processors")) for digit in "0123456789"},
-    **{letter: (("", "network"),) for letter in "bdef"},
-    "P": (("PK_", "key"),),
-    "V": (("VMware", "machine"),),
-    "a": (("am_policy_hub", "role"), ("", "network")),
-    "c": (("cfengine_", "role"), ("", "network")),
-    "h": (("have_aptitude", "machine"),),
-    "i": (("ipv", "network"),),
-    "m": (("mac_", "network"),),
-    "n": (("net_iface_", "network"),),
-    "p": (("policy_server", "role"),),
-    "s": (("systemd", "machine"),),
-    "v": (("virt_", "machine"),),
-    "x": (("xen", "machine"),),
-}
+PLAIN = ("source=agent", "hardclass")
+INVENTORY = ("inventory", "attribute_name=none", "source=agent", "hardclass")
+INTERNAL = ("cfe_internal", "source=agent", "hardclass")
+AGENT = ("source=agent",)
 
 # fmt: off
+THEMES = {theme: module for module, themes in (
+    # module       themes, each a function of it
+    ("itself",       "clock uptime processors user key role paths programs release machine"),
+    ("identity",     "kernel names"),
+    ("distribution", "distribution"),
+    ("network",      "network"),
+    ("traffic",      "traffic"),
+) for theme in themes.split()}
+
 VARIABLES = {name: theme for theme, names in (
     # theme          variables of `sys`, without their indices
-    ("clock",        "date cdate systime sysday time_based_*"),
+    ("clock",        "date cdate systime sysday"),
     ("uptime",       "uptime"),
     ("kernel",       "arch class os release version ostype long_arch"),
     ("names",        "host fqhost uqhost domain"),
@@ -63,15 +55,196 @@ VARIABLES = {name: theme for theme, names in (
     ("release",      "cf_version cf_version_major cf_version_minor cf_version_patch"
                      " cf_version_release cf_edition troth_version"),
 ) for name in names.split()}
+
+# themes that a class of any shape may belong to, the cheapest first
+ANYTHING = ("kernel", "distribution", "names")
+
+# first character: (what such a class begins with, theme); beside these clock and addresses
+PREFIXES = {
+    "P": (("PK_", "key"),),
+    "V": (("VMware", "machine"),),
+    "a": (("am_policy_hub", "role"),),
+    "c": (("cfengine_", "role"),),
+    "h": (("have_aptitude", "machine"),),
+    "i": (("ipv", "network"),),
+    "m": (("mac_", "network"),),
+    "n": (("net_iface_", "network"),),
+    "p": (("policy_server", "role"),),
+    "s": (("systemd", "machine"),),
+    "v": (("virt_", "machine"),),
+    "x": (("xen", "machine"),),
+    **{digit: (("", "processors"),) for digit in "0123456789"},
+}
+CLOCK = frozenset("ADEFGHJLMNOQSTWY")  # what the classes of an instant begin with
+ADDRESS = "0123456789abcdef_"
+
+# what holds wherever this program runs
+ALWAYS = {
+    "any": PLAIN,
+    "compiled_on_linux_gnu": PLAIN,
+    "community_edition": INVENTORY,
+    **dict.fromkeys(("cfengine", "cfengine_3", "cfengine_3_28", "cfengine_3_28_0"), INVENTORY),
+    **dict.fromkeys((
+        "feature", "feature_yaml", "feature_xml", "feature_curl",
+        "feature_tls", "feature_tls_1", "feature_tls_1_0", "feature_tls_1_1", "feature_tls_1_2",
+        "feature_tls_1_3", "feature_def", "feature_def_json", "feature_def_json_preparse",
+        "feature_host", "feature_host_specific", "feature_host_specific_data",
+        "feature_host_specific_data_load", "feature_copyfrom", "feature_copyfrom_restrict",
+        "feature_copyfrom_restrict_keys",
+    ), PLAIN),
+}
 # fmt: on
 
-THEMES = {
-    "clock": "own", "uptime": "own", "processors": "own", "user": "own", "key": "own",
-    "role": "own", "paths": "own", "programs": "own", "release": "own", "machine": "own",
-    "kernel": "identity", "names": "identity",
-    "distribution": "distribution",
-    "network": "network",
-    "traffic": "traffic",
-}  # fmt: skip
 
-PLAIN = ("source=agent", "hardclass")
+class World:
+    """The host, the instant and the places that facts are about, and the facts found so far."""
+
+    __slots__ = (
+        "classes", "entry", "found", "host", "now", "timezone", "variables", "workdir",
+    )  # fmt: skip
+
+    def __init__(
+        self, host: "Host", now: float, timezone: str | None, workdir: str, entry: str
+    ) -> None:
+        self.host = host
+        self.now = now
+        self.timezone = timezone
+        self.workdir = workdir
+        self.entry = entry
+        self.classes: dict[str, tuple[str, ...]] = dict(ALWAYS)
+        self.variables: dict[str, Variable] = {}
+        self.found: set[str] = set()
+
+    def need(self, theme: str) -> None:
+        """Have the facts of THEME in `classes` and `variables`."""
+        if theme in self.found:
+            return
+        self.found.add(theme)
+        module = __import__(f"agent.facts.{THEMES[theme]}", fromlist=(theme,))
+        getattr(module, theme)(self)
+
+    def put(self, name: str, value: str, *tags: str, kind: str = "string") -> None:
+        """Set the variable NAME, tagged as coming from the agent."""
+        self.variables[name] = Variable(value, kind, tags or AGENT)
+
+    def define(self, name: str, tags: tuple[str, ...] = INVENTORY) -> None:
+        """Set the class NAME; one that is set keeps the tags that it has."""
+        self.classes.setdefault(name, tags)
+
+    def text(self, path: str) -> str:
+        """What the file at PATH says, nothing if it cannot be read."""
+        try:
+            return self.host.read(path).decode("utf-8", "surrogateescape")
+        except OSError:
+            return ""
+
+
+class HardClasses(Mapping[str, tuple[str, ...]]):
+    """The classes that nobody sets by policy, each with its tags."""
+
+    __slots__ = ("_known", "_world")
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._known = world.classes
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known or self._found(str(name))
+
+    def _found(self, name: str) -> bool:
+        """Whether NAME turns up when the themes that it may belong to are looked at."""
+        world, found = self._world, self._world.found
+        for theme in _themes(name):
+            if theme not in found:
+                world.need(theme)
+        for theme in ANYTHING:
+            if theme not in found:
+                world.need(theme)
+                if name in self._known:
+                    return True
+        return name in self._known
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        if name in self:
+            return self._known[name]
+        raise KeyError(name)
+
+    def __iter__(self) -> "Iterator[str]":
+        _force(self._world)
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        _force(self._world)
+        return len(self._known)
+
+    def add(self, name: str, tags: tuple[str, ...] = INTERNAL) -> None:
+        """Set the class NAME, whatever tags it had."""
+        self._known[name] = tags
+
+
+class Facts(Mapping[str, Variable]):
+    """The variables of `sys` by their full names: `fqhost`, `ipv4[eth0]`."""
+
+    __slots__ = ("_world",)
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getitem__(self, name: str) -> Variable:
+        world = self._world
+        if name not in world.variables:
+            theme = _theme(name)
+            if theme is not None:
+                world.need(theme)
+        return world.variables[name]
+
+    def __iter__(self) -> "Iterator[str]":
+        _force(self._world)
+        return iter(self._world.variables)
+
+    def __len__(self) -> int:
+        _force(self._world)
+        return len(self._world.variables)
+
+    def put(self, name: str, variable: Variable) -> None:
+        """Set the variable NAME, whatever is found out about it later."""
+        theme = _theme(name)
+        if theme is not None:
+            self._world.need(theme)
+        self._world.variables[name] = variable
+
+
+def _theme(name: str) -> str | None:
+    """The theme that the variable NAME belongs to."""
+    base = name.partition("[")[0]
+    return "clock" if base.startswith("time_based_") else VARIABLES.get(base)
+
+
+def _themes(name: str) -> list[str]:
+    """The themes that a class spelled like NAME may belong to, beside ANYTHING."""
+    first = name[:1]
+    likely = [theme for start, theme in PREFIXES.get(first, ()) if name.startswith(start)]
+    if first in CLOCK:
+        likely.append("clock")
+    elif first in ADDRESS and name.count("_") > 1 and not name.strip(ADDRESS):
+        likely.append("network")
+    return likely
+
+
+def _force(world: World) -> None:
+    """Have all facts."""
+    for theme in THEMES:
+        world.need(theme)
+
+
+def gather(
+    host: "Host", now: float, timezone: str | None, workdir: str, *,
+    component: str = "agent", entry: str = "",
+) -> tuple[HardClasses, Facts]:  # fmt: skip
+    """The facts of HOST at the instant NOW, for a COMPONENT that was given the policy file ENTRY.
+
+    TIMEZONE is None for the system's own. `entry` may be relative to the working directory.
+    """
+    world = World(host, now, timezone, workdir, entry)
+    world.define(component, INTERNAL)
+    return HardClasses(world), Facts(world)
