@@ -109,7 +109,8 @@ def _section(promises: "list[Written]", run: "Run") -> Outcome:
 def _sweep(bundle: "Bundle", kind: str, promises: "list[Written]", run: "Run") -> None:
     """Sweep a section of variables or classes, unless nothing changed since it last did."""
     ctx = run.ctx
-    if not promises or bundle.swept.get(kind) == ctx.version:
+    top_down = bundle.top_down or run.top_down  # a section is one promise of many then
+    if not promises or (bundle.swept.get(kind) == ctx.version and not top_down):
         return
     before = ctx.version
     sweep(promises, ctx, run.done)

@@ -1,7 +1,7 @@
 """Text under edit: lines in, lines out. Nothing here knows of promises, of files or of a dry run.
 
-`Buffer` holds the lines. `region` and `locator` say where in them an edit works, `Point` where lines
-are put in, `same` when two lines count as one, `Selection` which lines count at all, and
+`Buffer` holds the lines. `region` and `locator` say where in them an edit works, `Point` where
+lines are put in, `same` when two lines count as one, `Selection` which lines count at all, and
 `substituted`, `edit_values` and `with_field` what becomes of one line.
 """
 
@@ -37,7 +37,7 @@ def lines_of(text: str, *, join: bool = False) -> list[str]:
 
 
 class Buffer:
-    """The lines of the file PATH while its edit bundle is kept. EDITS: how many were made or announced."""
+    """The lines of the file PATH under edit. EDITS: how many were made, or announced."""
 
     __slots__ = ("_count", "edits", "lines", "path")
 
@@ -85,7 +85,7 @@ class Buffer:
 
     def stands(self, block: "Sequence[str]", at: int) -> bool:
         """Whether BLOCK is what begins at the line AT."""
-        return 0 <= at and self.lines[at : at + len(block)] == list(block)
+        return at >= 0 and self.lines[at : at + len(block)] == list(block)
 
     def holds(self, block: "Sequence[str]", first: int, last: int) -> bool:
         """Whether BLOCK stands somewhere between the lines FIRST and LAST, LAST left out."""
@@ -114,7 +114,7 @@ def matches(pattern: str, line: str) -> bool:
 def region(
     lines: "Sequence[str]", start: str | None, end: str | None, *, with_start: bool, to_end: bool
 ) -> tuple[int, int | None] | None:
-    """The line that START matches and, after it, the line that END matches: None if there is no such line.
+    """The line that START matches and, after it, the one that END matches; None if there is none.
 
     A START that is the last line begins no region, unless it belongs to it (WITH_START) or the end
     of the file may end it (TO_END).
@@ -178,7 +178,7 @@ class Point:
         return self.buffer.holds((line,), self.first, self.end())
 
     def stands(self, block: "Sequence[str]") -> bool:
-        """Whether BLOCK stands where it would be put in, or begins with the line that locates it."""
+        """Whether BLOCK stands where it would go, or begins with the line that locates it."""
         stands, at = self.buffer.stands, self.at
         if self.before:
             return stands(block, at) or stands(block, at - len(block))
@@ -256,7 +256,7 @@ _SELECTORS: "dict[str, Callable[[str, str], bool]]" = {
 
 
 class Selection:
-    """Which lines an `insert_select` or `delete_select` body lets through: its first list decides."""
+    """Which lines an `insert_select` or `delete_select` body lets through."""
 
     __slots__ = ("_items", "_matches", "_wanted", "conflict")
 
@@ -320,7 +320,7 @@ def replaced_again(text: str, pattern: str, last: str) -> str | None:
 
 
 def edit_values(column: str, separator: str, operation: str, value: str) -> str | None:
-    """COLUMN, a list of values with SEPARATOR between, after OPERATION; None if it is as promised."""
+    """COLUMN, values with SEPARATOR between, after OPERATION; None if it is as promised."""
     values = column.split(separator)
     if not values[-1]:
         values.pop()

@@ -7,6 +7,7 @@ in a plan, shown and applied to an overlay of the host.
 from agent.outcome import Change, Outcome, Verdict, merge
 from policy.define import bound, permitted
 from policy.errors import Unresolved
+from policy.evaluate import evaluate
 from policy.iterate import combinations, iterates
 from policy.plan import evaluated
 from policy.strings import expandable
@@ -100,13 +101,12 @@ def keep(written: "Written", run: "Run") -> Outcome:
         written.link()
     ctx = run.ctx
     ctx.written = written
+    ctx.this = {}
     if not written.references or not iterates(written.references, ctx):
         return _instance(written, run)
     outcome = Outcome.SKIPPED
     for _ in combinations(written.references, ctx):
-        wheels = ctx.wheels
         outcome = merge(outcome, _instance(written, run))
-        ctx.wheels, ctx.written = wheels, written  # a bundle called meanwhile had its own
     return outcome
 
 
@@ -117,8 +117,6 @@ def _instance(written: "Written", run: "Run") -> Outcome:
     if not permitted(written, ctx, run.done):
         return Outcome.SKIPPED
     promise = Promise(written, promiser, written.constant or _attributes(written, run))
-    if "classes" not in promise.attributes and "action" not in promise.attributes:
-        pass
     if written.type == "reports" and _waits(promise, run):
         return Outcome.SKIPPED
     if written.type == "methods" and expandable(_bundle_name(promise)):
@@ -180,7 +178,20 @@ def _identity(promise: Promise, run: "Run") -> "tuple[Any, ...]":
     else:
         key = written.key
     salt = run.edit.path if run.edit is not None else ""
-    return (written.type, written.bundle.key, salt, promise.promiser, key)
+    asked = _conditions(written, run) if written.references else ()
+    return (written.type, written.bundle.key, salt, promise.promiser, key, asked)
+
+
+def _conditions(written: "Written", run: "Run") -> "tuple[Any, ...]":
+    """The conditions of WRITTEN as they read now; a function among them has said yes."""
+    return tuple([
+        _text(value, run) for name, value in written.attributes if name in CONDITIONS
+    ])
+
+
+def _text(value: "Any", run: "Run") -> "Any":
+    """VALUE expanded if it is text with references, else nothing that could differ."""
+    return evaluate(value, run.ctx) if value[0] in ("var", "cat") else None
 
 
 def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcome:
@@ -191,10 +202,11 @@ def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcom
     elapsed = _minutes(action.get("ifelapsed"), run.if_elapsed)
     expire = _minutes(action.get("expireafter"), run.expire_after)
     key = locks.key(identity)
-    if not locks.may(key, elapsed, expire):
+    if not locks.may(key, elapsed, expire, promise.promiser):
         return Outcome.SKIPPED
     outcome = kept(promise, run, key)
-    locks.finish(key, changed=outcome is not Outcome.KEPT)
+    if run.planned is None and outcome is not Outcome.SKIPPED:
+        locks.finish(key, changed=outcome is not Outcome.KEPT)
     return outcome
 
 
@@ -281,8 +293,8 @@ def _change(step: Change, promise: Promise, run: "Run", lock: bytes | None) -> O
         return Outcome.WARNED
     if run.planned is not None:
         return run.planned.take(step, promise)
-    if step.unknown and lock is not None and run.locks is not None:
-        run.locks.begin(lock)
+    if step.unknown and lock is not None and run.locks is not None and not run.locks.begin(lock):
+        return Outcome.SKIPPED
     try:
         result = step.apply()
     except OSError as error:

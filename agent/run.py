@@ -485,3 +485,46 @@ def execute(run: Run) -> int:
     finally:
         finish(run)
     return 0
+
+
+def main(settings: "Settings", log: "Log") -> int:
+    """`troth run`, `troth plan` and `cf-agent`: the exit status of each."""
+    from agent.host import Host
+
+    if settings.plan:
+        return plan(settings, log)
+    run = prepare(settings, Host(), log)
+    status = execute(run)
+    if settings.show_classes is not None or settings.show_vars is not None:
+        from agent import tables
+
+        tables.show(run, settings.show_classes, settings.show_vars)
+    if settings.program == "cf-agent" or status:
+        return status
+    from agent import report
+
+    report.ran(run)
+    return exit_bits(run, run.counts[Outcome.REPAIRED] > 0 and settings.detailed_exitcode)
+
+
+def plan(settings: "Settings", log: "Log") -> int:
+    """`troth plan`: what a run would change, on an overlay of this host."""
+    from agent import report
+    from agent.host import overlay
+    from agent.planned import Planned
+
+    run = prepare(settings, overlay.Overlay(), log)
+    run.planned = Planned()
+    status = execute(run)
+    if status:
+        return status
+    report.planned(run)
+    return exit_bits(run, bool(run.planned.steps))
+
+
+def exit_bits(run: Run, changes: bool) -> int:  # noqa: FBT001  # the one thing it is told
+    """2 for CHANGES, 4 if something failed or stays unknown, 6 for both."""
+    unwell = any(run.counts[outcome] for outcome in Outcome if outcome >= Outcome.FAILED)
+    if run.planned is not None:
+        unwell = unwell or any(step.unknown for step in run.planned.steps)
+    return 2 * changes + 4 * unwell

@@ -10,12 +10,17 @@ class expression, None for `any`. A value is an rval (see evaluate.py), or ("bod
 ("bundle", name, args).
 """
 
+from __future__ import annotations
+
 import marshal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policy import classes, strings, syntax, vocabulary
-from policy.strings import Rval
-from policy.values import canonify, parse_json
+from policy.json_text import parse_json
+from policy.values import canonify
+
+if TYPE_CHECKING:
+    from policy.strings import Rval
 
 FORMAT = 1  # of units; goes into the name of the stored file
 

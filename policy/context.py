@@ -271,6 +271,8 @@ class Context:
         namespace, scope, name, indices = self.reference(text)
         if scope == "sys":
             return self.facts.get(name + "".join([f"[{index}]" for index in indices]))
+        if scope is not None and "." in name and scope not in SPECIAL_SCOPES:
+            return None
         where = self.scope_of(namespace, scope)
         if where is not None:
             found = where.get(name, indices)

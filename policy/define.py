@@ -28,6 +28,7 @@ def instances(
     """Call KEEP for WRITTEN, once for each combination of the lists that it mentions."""
     if not written.linked:
         written.link()
+    ctx.this = {}
     if not written.references or not iterates(written.references, ctx):
         keep(written, ctx)
         return
@@ -36,8 +37,11 @@ def instances(
 
 
 def bound(written: "Written", ctx: "Context") -> str:
-    """Bind `with` and `this.promiser` for WRITTEN; its promiser, expanded."""
-    ctx.this = {}
+    """Bind `with` and `this.promiser` for WRITTEN; its promiser, expanded.
+
+    In the promiser itself `this.promiser` is that of the iteration before.
+    """
+    ctx.this.pop("with", None)
     for name, value in written.attributes:
         if name == "with":
             _bind_with(value, ctx)

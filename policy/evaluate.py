@@ -47,7 +47,7 @@ def _var(rval: "Any", ctx: "Context") -> str:
         name = evaluate(name, ctx)
     value = ctx.lookup(name)
     if type(value) is str:
-        if "$" in value and ctx.depth < MAX_DEPTH:
+        if "$" in value and ctx.depth < MAX_DEPTH and not name.startswith("this."):
             ctx.depth += 1
             try:
                 return expand(value, ctx)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _BLANK = " \t\n\r\v\f"
 _DIGITS = frozenset("0123456789")
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPES_AGAIN = {char: plain for char, plain in _ESCAPES.items() if char != "/"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
@@ -96,7 +97,9 @@ class _Reader:
         if value is _MISSING and self.lookup is not None:
             value = self.variable()
         if value is _MISSING:
-            raise self.error("Unable to parse json data as object, unrecognized token beginning entry")
+            raise self.error(
+                "Unable to parse json data as object, unrecognized token beginning entry"
+            )
         return value
 
     def string(self) -> str:
@@ -106,7 +109,9 @@ class _Reader:
             end = self.text.find('"', at)
             if end < 0:
                 self.at = len(self.text)
-                raise self.error("Unable to parse json data as string, did not end with doublequote")
+                raise self.error(
+                    "Unable to parse json data as string, did not end with doublequote"
+                )
             escape = self.text.find("\\", at, end)
             if escape < 0:
                 break
@@ -139,7 +144,9 @@ class _Reader:
         if text[end - 1] not in _DIGITS or whole == first:
             raise self.error("Unable to parse json data as string, did not end with digit")
         if text[first] == "0" and whole - first > 1:
-            raise self.error("Unable to parse json data as number, dot or exponent must follow leading 0")
+            raise self.error(
+                "Unable to parse json data as number, dot or exponent must follow leading 0"
+            )
         if whole < end and text[whole] == ".":
             return Real(text[start:end])
         if whole < end or not -(2**63) <= int(text[start:end]) < 2**63:
@@ -232,7 +239,9 @@ class _Reader:
         self.at = end
         if end == start or self.peek() != ":":
             self.at = start
-            raise self.error("Unable to parse json data as object, unrecognized token beginning entry")
+            raise self.error(
+                "Unable to parse json data as object, unrecognized token beginning entry"
+            )
         self.at += 1
         return self.text[start:end]
 
@@ -245,7 +254,8 @@ class _Reader:
             )
         if char == "}":
             raise self.error(
-                "Unable to parse json data as object, tried to close object having opened an l-value"
+                "Unable to parse json data as object, "
+                "tried to close object having opened an l-value"
             )
         return self.value()
 
@@ -269,6 +279,83 @@ def _again(text: str) -> str:
     r"""The second unescaping of a string value; `\u00XX` is the byte XX, another `\u` a plain u."""
     if "\\" not in text:
         return text
-    if "\\u" in text:
-        text = _unicode(text)
-    return _unescaped(text, _ESCAPES_AGAIN)
+    parts, plain = [], 0
+    at = text.find("\\")
+    while at >= 0:
+        char, end = _escape(text, at)
+        parts += [text[plain:at], char]
+        plain = end
+        at = text.find("\\", end)
+    joined = "".join([*parts, text[plain:]])
+    return joined.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def _escape(text: str, at: int) -> tuple[str, int]:
+    r"""What the escape at AT means in the second unescaping, and where it ends."""
+    letter = text[at + 1 : at + 2]
+    if letter != "u":
+        return _ESCAPES_AGAIN.get(letter, "\\" + letter), at + 2
+    digits = text[at + 2 : at + 6]
+    if digits[:2] != "00" or len(digits) < 4 or not set(digits) <= _HEX_DIGITS:
+        return "u", at + 2
+    return bytes((int(digits, 16),)).decode("utf-8", "surrogateescape"), at + 6
+
+
+# writer
+
+
+def raw(value: "Any") -> str:
+    """A JSON primitive as it is stored: reals with the digits that they have, `null` for None."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return value.text if isinstance(value, Real) else f"{value:.4f}"
+    return str(value)
+
+
+def dump_json(value: "Any", pretty: bool = False) -> str:
+    """VALUE as JSON, keys sorted; compact without any blank, or PRETTY, indented by two."""
+    return _dump_pretty(value, "\n") if pretty else _dump(value)
+
+
+def _dump(value: "Any") -> str:
+    if isinstance(value, dict):
+        inner = [f"{_quoted(key)}:{_dump(value[key])}" for key in _sorted(value)]
+        return "{" + ",".join(inner) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join([_dump(item) for item in value]) + "]"
+    return _quoted(value) if isinstance(value, str) else raw(value)
+
+
+def _dump_pretty(value: "Any", newline: str) -> str:
+    """VALUE over several lines; NEWLINE is a line break with the indentation of the outer level."""
+    inside = newline + "  "
+    if isinstance(value, dict):
+        entries = [
+            f"{inside}{_quoted(key)}: {_dump_pretty(value[key], inside)}" for key in _sorted(value)
+        ]
+        return "{" + ",".join(entries) + newline + "}"
+    if isinstance(value, (list, tuple)) and value:
+        items = [inside + _dump_pretty(item, inside) for item in value]
+        return "[" + ",".join(items) + newline + "]"
+    return _dump(value)
+
+
+def _sorted(keys: "dict[str, Any]") -> list[str]:
+    return sorted(keys, key=lambda key: key.encode("utf-8", "surrogateescape"))
+
+
+_QUOTED = {
+    **{code: f"\\u{code:04x}" for code in (*range(32), *range(127, 256))},
+    **{ord(plain): "\\" + char for char, plain in _ESCAPES_AGAIN.items()},
+}
+
+
+def _quoted(text: str) -> str:
+    """TEXT in quotes; each byte that is no printable ASCII character is `\\u00XX`."""
+    octets = text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return f'"{octets.translate(_QUOTED)}"'

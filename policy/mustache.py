@@ -1,7 +1,7 @@
-"""Templates: mustache as the language has it, with `{{%x}}` and `{{$x}}` for JSON, `{{@}}` and `-top-`.
+"""Templates: mustache as the language has it, with `{{%x}}` and `{{$x}}` for JSON and `{{@}}`.
 
-Values are looked for on a stack, the data at its bottom. A section pushes what it is about; one that went
-round leaves it there when it ends, which templates in use rely on.
+Values are looked for on a stack, the data at its bottom. A section pushes what it is about; one
+that went round leaves it there when it ends, which templates in use rely on.
 """
 
 from policy import values
@@ -34,7 +34,7 @@ def render(template: str, data: "Any") -> str:
 
 
 class _Tag:
-    """A tag of the template: its KIND (the character that says it, `v` for a plain variable) and what it says."""
+    """A tag of the template: its KIND, the character that says it or `v`, and what it says."""
 
     __slots__ = ("end", "kind", "name", "start", "text")
 
@@ -115,7 +115,7 @@ class _Renderer:
         self.out: list[str] = []
 
     def section(self, at: int, place: str | None, *, skip: bool, outermost: bool = False) -> int:
-        """Render from AT to the end of the section; where that is. PLACE is the key or index of its value."""
+        """Render from AT to the end of the section, and say where that is. PLACE: key or index."""
         while True:
             tag = _tag(self.template, at, self.delimiters)
             if tag is None:
@@ -183,7 +183,7 @@ class _Renderer:
         return end
 
     def _goes_round(self, at: int) -> bool:
-        """Whether the body at AT says `{{@}}`, before any section in it: then an object is gone through."""
+        """Whether the body at AT says `{{@}}` before any section in it: it is for each child."""
         delimiters = self.delimiters
         while True:
             tag = _tag(self.template, at, delimiters)

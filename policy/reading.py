@@ -1,17 +1,16 @@
-"""Text taken apart into lines, fields and arrays: what the read... and parse...array functions share."""
+"""Text taken apart into lines, fields and arrays, for the read... and parse...array functions."""
 
 from policy import regexp, values
 from policy.errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from policy.context import Context
 
 MANY = 99999  # the most fields of a line
 TAGS = ("source=function", "function=buildlinearray")
-_PLAIN = {"\\n": "\n", "\\t": "\t", "\\.": ".", "\\|": "|", "\\s": ""}
 
 
 def limit(text: str) -> int:
@@ -40,8 +39,8 @@ def stripped(ctx: "Context", text: str, comment: str, where: str) -> str:
 def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool) -> list[str]:
     """The pieces of TEXT between matches of SEPARATOR, MOST at most, the rest dropped.
 
-    A match that is empty and at the start ends it; a bad SEPARATOR leaves TEXT whole. Without BLANKS empty
-    pieces are left out, and do not count.
+    A match that is empty and at the start ends it; a bad SEPARATOR leaves TEXT whole. Without
+    BLANKS empty pieces are left out, and do not count.
     """
     pieces: list[str] = []
     rest, cut = text, False
@@ -62,7 +61,7 @@ def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool)
 
 
 def chunks(text: str, separator: str) -> list[str]:
-    r"""TEXT split at each SEPARATOR that no backslash precedes; nothing after the last one counts."""
+    """TEXT split at each SEPARATOR without a backslash before it; the last one opens no piece."""
     pieces: list[str] = []
     for piece in text.split(separator):
         if pieces and pieces[-1].endswith("\\"):
@@ -75,7 +74,7 @@ def chunks(text: str, separator: str) -> list[str]:
 
 
 def filled(lines: list[str], most: int) -> "Iterator[str]":
-    """Those of LINES that hold something, MOST at most, each without a carriage return at its end."""
+    """The first MOST of LINES that hold something, without carriage returns at their ends."""
     count = 0
     for line in lines:
         if count >= most:
@@ -86,7 +85,7 @@ def filled(lines: list[str], most: int) -> "Iterator[str]":
 
 
 def rows(ctx: "Context", text: str, separator: str, most: int) -> list[list[str]]:
-    """The fields of each line of TEXT, for data containers: a backslash at its end joins nothing."""
+    """The fields of each line of TEXT, where a backslash at its end joins nothing."""
     lines = filled(text.split("\n"), most)
     return [split(ctx, line, separator, MANY, blanks=True) for line in lines]
 
@@ -106,11 +105,11 @@ def _as_real(token: str) -> str:
     return token
 
 
-_CONVERT = {"int": _as_int, "real": _as_real, "string": str}
+_CONVERT: "dict[str, Callable[[str], str]]" = {"int": _as_int, "real": _as_real, "string": str}
 
 
 class Layout:
-    """How an array is made of text: the pattern of comments, of separators, the most lines, the type."""
+    """How an array is made of text: patterns of comments and separators, most lines, type."""
 
     __slots__ = ("comment", "kind", "most", "separator")
 
@@ -124,7 +123,7 @@ class Layout:
 def define_array(
     ctx: "Context", array: str, text: str, layout: Layout, *, where: str, indexed: bool = False
 ) -> str:
-    """Set ARRAY[first field or, INDEXED, line][field] from the lines of TEXT; how many lines those were."""
+    """Set ARRAY[first field, or line if INDEXED][field] from TEXT; how many lines that were."""
     convert = _CONVERT[layout.kind]
     lines = chunks(stripped(ctx, text, layout.comment, where), "\n")
     count = 0

@@ -16,6 +16,9 @@ _WORDS = {
 }
 
 
+_NUMERIC = frozenset("-0123456789")
+
+
 # CSV: a record ends at CRLF and nowhere else
 
 
@@ -41,10 +44,8 @@ def fields(record: str) -> list[str] | None:
     at = 0
     while True:
         quote = at + len(record[at:]) - len(record[at:].lstrip(" \t"))
-        if record[quote : quote + 1] == '"':
-            taken = _quoted(record, quote + 1)
-        else:
-            taken = _bare(record, at)
+        quoted = record[quote : quote + 1] == '"'
+        taken = _quoted(record, quote + 1) if quoted else _bare(record, at)
         if taken is None:
             return None
         field, at = taken
@@ -127,9 +128,9 @@ def _unquoted(value: str) -> str | None:
 
 def yaml(text: str) -> "Any":
     """The first document of TEXT; what was built of a broken one. Raises ValueError if nothing was."""
-    import yaml as library
+    import yaml as library  # type: ignore[import-untyped]  # it has no stubs
 
-    loader = getattr(library, "CParser", library.Loader)
+    loader = getattr(library, "CLoader", library.Loader)
     builder = _Builder()
     parser = loader(values.octets(text))
     try:
@@ -185,6 +186,7 @@ class _Builder:
     def _put(self, value: "Any") -> None:
         owner, key = self.stack[-1], self.keys[-1]
         if isinstance(owner, dict):
+            owner.pop(key, None)
             owner[key or ""] = value
             self.keys[-1] = None
         else:
@@ -197,5 +199,7 @@ def _typed(text: str) -> "Any":
         return None
     if text in _WORDS:
         return _WORDS[text]
-    number = values.number(text)
-    return text if number is None else number
+    try:
+        return values.parse_json(text, whole=True) if text[0] in _NUMERIC else text
+    except values.BadJSON:
+        return text

@@ -1,53 +1,30 @@
-"""Values: text and its octets, numbers as the language writes them, JSON, and data containers.
+"""Values: text and its octets, numbers as the language reads them, and data containers.
 
 A value is a `str` (any scalar), a tuple of str (a list), or a dict or list (a data container). What
-a variable holds is never changed in place: who changes a container makes a new one.
+a variable holds is never changed in place: who wants another container makes one.
 """
 
 from policy.context import descend
 from policy.errors import Failed
+from policy.json_text import BadJSON, Real, dump_json, parse_json, raw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, NoReturn, TypeAlias
+    from typing import Any
 
-    from policy.context import Context
+    from policy.context import Context, Scope
 
-    Lookup: TypeAlias = Callable[[str], Any]
-
-_BLANK = " \t\n\r\v\f"
-_DIGITS = frozenset("0123456789")
-_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
-_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
-
-
-class Real(float):
-    """A real as JSON text wrote it: `1.50` stays so until it is stored in a variable."""
-
-    __slots__ = ("text",)
-
-    def __new__(cls, text: str) -> "Real":
-        real = super().__new__(cls, text)
-        real.text = text
-        return real
-
-    text: str
-
-
-class BadJSON(ValueError):
-    """Text that is no JSON, even to a lenient reader. REST is what was left when it became clear."""
-
-    def __init__(self, reason: str, rest: str) -> None:
-        super().__init__(reason)
-        self.rest = rest
-
+__all__ = (
+    "BadJSON", "Real", "canonify", "children", "container", "dump_json", "formatted", "integer",
+    "leading_integer", "leading_real", "named", "normalised", "octets", "parse_json", "raw", "real",
+    "text", "truth",
+)  # fmt: skip
 
 # text
 
 
 def octets(value: str) -> bytes:
-    """The bytes of a text: the language counts, cuts and matches these."""
+    """The bytes of a text: it is these that the language counts, cuts and matches."""
     return value.encode("utf-8", "surrogateescape")
 
 
@@ -56,7 +33,7 @@ def text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
-_CANON = bytes(byte if chr(byte) in _WORD else 0x5F for byte in range(256))
+_CANON = bytes(byte if chr(byte).isalnum() and byte < 128 else 0x5F for byte in range(256))
 
 
 def canonify(value: str) -> str:
@@ -71,88 +48,70 @@ def truth(word: str) -> bool:
 
 # numbers
 
+_BLANK = " \t\n\r\v\f"
+_DIGITS = frozenset("0123456789")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _FACTORS = {"k": 1000, "K": 1024, "m": 10**6, "M": 1024**2, "g": 10**9, "G": 1024**3}
 
 
-def _run(value: str, at: int, of: frozenset[str]) -> int:
-    """Where the characters OF a kind that begin at AT end."""
-    while at < len(value) and value[at] in of:
+def _skip(value: str, at: int, kind: frozenset[str]) -> int:
+    """Where the characters of this KIND that begin at AT end."""
+    while at < len(value) and value[at] in kind:
         at += 1
     return at
 
 
-def _signed(value: str) -> tuple[int, int]:
+def _sign(value: str) -> tuple[int, int]:
     """Where a number would begin in VALUE, and where its sign ends."""
     start = len(value) - len(value.lstrip(_BLANK))
     return start, start + (value[start : start + 1] in ("+", "-"))
 
 
+def _mantissa(value: str, at: int, kind: frozenset[str], exponents: tuple[str, str]) -> int:
+    """Where digits of this KIND, with a point and an exponent, end; AT if there are none."""
+    end = _skip(value, at, kind)
+    found = end - at
+    if value[end : end + 1] == ".":
+        fraction = _skip(value, end + 1, kind)
+        found += fraction - end - 1
+        end = fraction
+    if not found:
+        return at
+    if value[end : end + 1] in exponents:
+        digits = end + 1 + (value[end + 1 : end + 2] in ("+", "-"))
+        last = _skip(value, digits, _DIGITS)
+        return last if last > digits else end
+    return end
+
+
 def leading_integer(value: str) -> tuple[int | None, str]:
     """The integer that VALUE begins with, None if it does not, and the rest: C's `%lld`."""
-    start, digits = _signed(value)
-    end = _run(value, digits, _DIGITS)
+    start, digits = _sign(value)
+    end = _skip(value, digits, _DIGITS)
     if end == digits:
         return None, value
-    number = int(value[start:end])
-    return max(-(2**63), min(number, 2**63 - 1)), value[end:]
-
-
-def _hexadecimal(value: str, at: int) -> int:
-    """Where the hexadecimal number whose digits begin at AT ends; AT if there is none."""
-    end = _run(value, at, _HEX_DIGITS)
-    found = end - at
-    if value[end : end + 1] == ".":
-        fraction = _run(value, end + 1, _HEX_DIGITS)
-        found += fraction - end - 1
-        end = fraction
-    return _exponent(value, end, "pP") if found else at
-
-
-def _decimal(value: str, at: int) -> int:
-    """Where the decimal number whose digits begin at AT ends; AT if there is none."""
-    end = _run(value, at, _DIGITS)
-    found = end - at
-    if value[end : end + 1] == ".":
-        fraction = _run(value, end + 1, _DIGITS)
-        found += fraction - end - 1
-        end = fraction
-    return _exponent(value, end, "eE") if found else at
-
-
-def _exponent(value: str, at: int, letters: str) -> int:
-    """Where the exponent that may begin at AT ends."""
-    if value[at : at + 1] not in tuple(letters):
-        return at
-    digits = at + 1 + (value[at + 1 : at + 2] in ("+", "-"))
-    end = _run(value, digits, _DIGITS)
-    return end if end > digits else at
+    return max(-(2**63), min(int(value[start:end]), 2**63 - 1)), value[end:]
 
 
 def leading_real(value: str) -> tuple[float | None, str]:
-    """The number that VALUE begins with, None if it does not, and the rest: C's `strtod`."""
-    start, at = _signed(value)
+    """The number that VALUE begins with, None if it does not, and the rest: C's `%lf`."""
+    start, at = _sign(value)
     if value[at : at + 2] in ("0x", "0X"):
-        end = _hexadecimal(value, at + 2)
+        end = _mantissa(value, at + 2, _HEX_DIGITS, ("p", "P"))
         if end > at + 2:
             return float.fromhex(value[start:end]), value[end:]
-    end = _decimal(value, at)
+    end = _mantissa(value, at, _DIGITS, ("e", "E"))
     if end > at:
         return float(value[start:end]), value[end:]
     for word in ("infinity", "inf", "nan"):
-        if value[at : at + len(word)].lower() == word:
-            return float(value[start : at + len(word)]), value[at + len(word) :]
+        end = at + len(word)
+        if value[at:end].lower() == word:
+            return float(value[start:end]), value[end:]
     return None, value
 
 
-def _suffix(rest: str, whole: str) -> str:
-    """The one character that may follow a number. Raises ValueError if there is more."""
-    if rest[1:].strip(_BLANK):
-        raise ValueError(f"Anomalous ending '{rest}' while parsing number: {whole}")
-    return rest[:1]
-
-
 def integer(value: str, now: float = 0) -> int:
-    """VALUE as the language reads integers: `10`, `10k`, `inf`, `now`. Raises ValueError."""
+    """VALUE as the language reads integers: `10`, `10k`, `5%`, `inf`, `now`. Raises ValueError."""
     if value == "inf":
         return 999999999
     if value == "now":
@@ -160,15 +119,10 @@ def integer(value: str, now: float = 0) -> int:
     number, rest = leading_integer(value)
     if number is None:
         raise ValueError(f"Failed to parse integer number: {value}")
-    suffix = _suffix(rest, value)
-    if suffix == "%":
-        if not 0 <= number <= 100:
-            raise ValueError(f"Percentage value out of range: {value}")
-        return -number
-    number *= _FACTORS.get(suffix, 1)
-    if number == -678:  # the value that stands for "none" in the reference
+    result = _scaled(number, rest, value)
+    if result == -678:  # what stands for "no value" in the reference
         raise ValueError(f"Failed to parse integer number: {value}")
-    return number
+    return int(result)
 
 
 def real(value: str) -> float:
@@ -176,35 +130,130 @@ def real(value: str) -> float:
     number, rest = leading_real(value)
     if number is None:
         raise ValueError(f"Failed to parse real number: {value}")
-    suffix = _suffix(rest, value)
-    if suffix == "%":
-        if not 0 <= number <= 100:
-            raise ValueError(f"Percentage value out of range: {value}")
-        return -number
-    return number * _FACTORS.get(suffix, 1)
+    return float(_scaled(number, rest, value))
+
+
+def _scaled(number: float, rest: str, value: str) -> float:
+    """NUMBER with the one suffix that may follow it. Raises ValueError if more does."""
+    if rest[1:].strip(_BLANK):
+        raise ValueError(f"Anomalous ending '{rest}' while parsing number: {value}")
+    if rest[:1] != "%":
+        return number * _FACTORS.get(rest[:1], 1)
+    if not 0 <= number <= 100:
+        raise ValueError(f"Percentage value out of range (0..100): {value}")
+    return -number
 
 
 # containers
 
 
-def raw(value: "Any") -> str:
-    """A JSON primitive as it is stored: reals with their own digits, `null` for None."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Real):
-        return value.text
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return _WORDS_OF.get(value) or str(value) if value is None or value is True or value is False else str(value)
-
-
 def formatted(value: "Any") -> str | None:
-    """A JSON primitive as functions that search and count see it: reals as `%.2f`, None for null."""
+    """A JSON primitive as functions that search and count see it: reals `%.2f`, None for null."""
     if isinstance(value, float):
         return f"{value:.2f}"
     return None if value is None else raw(value)
 
 
 def children(container: "Any") -> "list[Any]":
-    """The direct children of a container."""
-    return list(container.values()) if isinstance(container, dict) else list(container)
+    """The direct children of a container, as a new list."""
+    return list(container.values() if isinstance(container, dict) else container)
+
+
+def normalised(value: "Any") -> "Any":
+    """A copy as variables store it: reals with four decimals, integers wrapped to 32 bit."""
+    if isinstance(value, dict):
+        return {key: normalised(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [normalised(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.4f}")
+    if type(value) is int:
+        return (value + 2**31) % 2**32 - 2**31
+    return value
+
+
+def container(ctx: "Context", value: "Any", scalars: bool = False) -> "Any":
+    """The dict or list that an argument means; with SCALARS also the text of a scalar variable.
+
+    VALUE is a container, inline JSON, or the name of a variable: `x`, `b.x`, `@(x)`, `a[k]`.
+    Raises Failed. The result may be what the variable holds: it must not be changed.
+    """
+    if not isinstance(value, str):
+        return list(value) if isinstance(value, tuple) else value
+    if value.lstrip(_BLANK)[:1] in ("[", "{"):
+        try:
+            return parse_json(value, lambda word: named(ctx, word, scalars=True))
+        except BadJSON:
+            raise Failed(value) from None
+    reference = value
+    if value[:2] in ("@(", "@{") and value[-1] == ")}"[value[1] == "{"]:
+        reference = value[2:-1]
+    found = named(ctx, reference, scalars=scalars)
+    if found is None:
+        raise Failed(value)
+    return found
+
+
+def named(ctx: "Context", reference: str, *, scalars: bool = False) -> "Any":
+    """What the variable REFERENCE holds, as container values go; None if there is no such thing.
+
+    A classic array, or what lies below some of its indices, becomes nested dicts.
+    """
+    variable = ctx.variable(reference)
+    held = variable.value if variable is not None else _selected(ctx, reference)
+    if isinstance(held, tuple):
+        return list(held)
+    if isinstance(held, (dict, list)) or (scalars and held is not None):
+        return held
+    return _array(ctx, reference)
+
+
+def _selected(ctx: "Context", reference: str) -> "Any":
+    """What REFERENCE selects inside the container that it begins in, or None."""
+    indices = ctx.reference(reference)[3]
+    base = reference.partition("[")[0]
+    for kept in range(len(indices) - 1, -1, -1):
+        owner = ctx.variable(base + "".join([f"[{index}]" for index in indices[:kept]]))
+        if owner is not None and isinstance(owner.value, (dict, list)):
+            try:
+                return descend(owner.value, indices[kept:])
+            except KeyError:
+                return None
+    return None
+
+
+def _array(ctx: "Context", reference: str) -> "dict[str, Any] | None":
+    """The elements of the classic array REFERENCE as nested dicts, or None if it has none."""
+    namespace, scope, name, indices = ctx.reference(reference)
+    if scope == "sys":
+        elements = _sys_elements(ctx, name)
+    else:
+        where = ctx.scope_of(namespace, scope)
+        elements = _elements(where, name)
+    found: dict[str, Any] = {}
+    for key, value in elements:
+        if len(key) > len(indices) and key[: len(indices)] == indices:
+            _insert(found, key[len(indices) :], value)
+    return found or None
+
+
+def _elements(scope: "Scope | None", name: str) -> "list[tuple[tuple[str, ...], Any]]":
+    found = scope.arrays.get(name, {}) if scope is not None else {}
+    return [(key, variable.value) for key, variable in found.items()]
+
+
+def _sys_elements(ctx: "Context", name: str) -> "list[tuple[tuple[str, ...], Any]]":
+    """As `_elements`, of an array among the facts."""
+    keys = [key for key in ctx.facts if key.startswith(f"{name}[")]
+    return [(ctx.reference(key)[3], ctx.facts[key].value) for key in keys]
+
+
+def _insert(found: "dict[str, Any]", indices: tuple[str, ...], value: "Any") -> None:
+    """Put VALUE where INDICES lead in FOUND; a deeper array takes the place of a plain value."""
+    for index in indices[:-1]:
+        inner = found.get(index)
+        if not isinstance(inner, dict):
+            inner = found[index] = {}
+        found = inner
+    if not isinstance(found.get(indices[-1]), dict):
+        found[indices[-1]] = list(value) if isinstance(value, tuple) else value

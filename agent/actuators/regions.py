@@ -1,4 +1,4 @@
-"""What the four kinds of edit promise share: the region of the text that they work in, and their end."""
+"""What the four kinds of edit promise share: the region that they work in, and their end."""
 
 from agent.edits import Buffer, region
 from agent.outcome import Outcome, Verdict, merge
@@ -6,7 +6,7 @@ from policy.regexp import BadPattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
     from typing import Any, TypeAlias
 
     from agent.outcome import Change
@@ -37,9 +37,9 @@ WHOLE = Region({"include_start_delimiter": "true"}, (0, None))
 def selected(
     promise: "Promise", run: "Run", what: str
 ) -> "Generator[Verdict, Outcome, Region | None]":
-    """The region that PROMISE works in, or None after saying why there is none. WHAT it would do there.
+    """The region that PROMISE works in, or None after saying why there is none to do WHAT in.
 
-    A region that is not there yet may be put there by another promise: only the last pass complains.
+    A region that is missing may be put there by another promise: only the last pass complains.
     """
     body = promise.body("select_region")
     if body is None:
@@ -60,7 +60,10 @@ def selected(
         if to_end or found.last is not None:
             found.end = None
         return found
-    message = f"The promised {what} '{promise.promiser}' could not select an edit region in '{edited.path}'"
+    message = (
+        f"The promised {what} '{promise.promiser}' could not select an edit region "
+        f"in '{edited.path}'"
+    )
     if run.ctx.pass_number < LAST_PASS:
         yield Verdict(Outcome.SKIPPED, f"{message} (pass {run.ctx.pass_number})")
         return None
@@ -80,7 +83,7 @@ def _hint(what: str, body: "dict[str, Any]") -> str:
 
 def buffer(run: "Run") -> Buffer:
     """The text that the edit bundle works on."""
-    edited = run.edit
+    edited: Buffer | None = run.edit
     if edited is None:
         raise TypeError("an edit promise outside an edit bundle")
     return edited

@@ -23,7 +23,8 @@ AGENT = ("source=agent",)
 # fmt: off
 THEMES = {theme: module for module, themes in (
     # module       themes, each a function of it
-    ("itself",       "clock uptime processors user key role paths programs release machine"),
+    ("machine",      "clock uptime processors machine"),
+    ("installation", "user role paths programs release"),
     ("identity",     "kernel names"),
     ("distribution", "distribution"),
     ("network",      "network"),
@@ -43,7 +44,6 @@ VARIABLES = {name: theme for theme, names in (
     ("traffic",      "inet inet6 interfaces_data"),
     ("processors",   "cpus cpusockets"),
     ("user",         "user_data"),
-    ("key",          "key_digest"),
     ("role",         "cfengine_role cfengine_roles policy_hub policy_hub_port last_policy_update"
                      " bootstrap_id"),
     ("paths",        "workdir bindir inputdir masterdir moduledir statedir logdir piddir keydir"
@@ -51,7 +51,8 @@ VARIABLES = {name: theme for theme, names in (
                      " update_policy_path fstab resolv maildir exports"
                      " policy_entry_filename policy_entry_dirname policy_entry_basename"),
     ("programs",     "cf_twin cf_agent cf_serverd cf_monitord cf_know cf_report cf_key cf_runagent"
-                     " cf_execd cf_hub cf_reactor cf_promises cf_upgrade cf_net cf_check cf_secret"),
+                     " cf_execd cf_hub cf_reactor cf_promises cf_upgrade cf_net cf_check"
+                     " cf_secret"),
     ("release",      "cf_version cf_version_major cf_version_minor cf_version_patch"
                      " cf_version_release cf_edition troth_version"),
 ) for name in names.split()}
@@ -61,19 +62,18 @@ ANYTHING = ("kernel", "distribution", "names")
 
 # first character: (what such a class begins with, theme); beside these clock and addresses
 PREFIXES = {
-    "P": (("PK_", "key"),),
     "V": (("VMware", "machine"),),
     "a": (("am_policy_hub", "role"),),
     "c": (("cfengine_", "role"),),
     "h": (("have_aptitude", "machine"),),
-    "i": (("ipv", "network"),),
+    "i": (("ipv4_gw_", "traffic"), ("ipv", "network")),
     "m": (("mac_", "network"),),
     "n": (("net_iface_", "network"),),
     "p": (("policy_server", "role"),),
     "s": (("systemd", "machine"),),
     "v": (("virt_", "machine"),),
     "x": (("xen", "machine"),),
-    **{digit: (("", "processors"),) for digit in "0123456789"},
+    **dict.fromkeys("0123456789", (("", "processors"),)),
 }
 CLOCK = frozenset("ADEFGHJLMNOQSTWY")  # what the classes of an instant begin with
 ADDRESS = "0123456789abcdef_"

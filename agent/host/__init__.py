@@ -11,6 +11,7 @@ import pwd
 import stat
 
 from agent.host import execute as programs
+from agent.host.place import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,43 +110,27 @@ class Host:
         It gets MODE, otherwise the mode of LIKE, otherwise 0600; the owner of LIKE; the extended
         attributes of what was there. The last link of PATH is replaced, not followed.
         """
-        temporary = _beside(path)
-        fd = _fresh(temporary)
-        try:
+        with Place(path) as place:
+            temporary = f".{place.name[:200]}.{os.getpid()}.cf-new"
+            fd = _fresh(temporary, place)
             try:
-                _pour(fd, data)
-                self._dress(fd, path, mode, like)
-            finally:
-                os.close(fd)
-            os.rename(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
-        self._touched(path)
-
-    def _dress(self, fd: int, path: str, mode: int | None, like: "Status | None") -> None:
-        """Give the new file FD the owner of LIKE, the attributes of PATH, and its final mode."""
-        if like is None:
-            os.fchmod(fd, 0o600 if mode is None else mode)
-            return
-        wanted = stat.S_IMODE(like.st_mode) if mode is None else mode
-        made = os.fstat(fd)
-        if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
-            try:
-                os.fchown(fd, like.st_uid, like.st_gid)
-            except PermissionError:
-                wanted &= 0o777  # set-id bits were meant for another owner
-        for name, value in self.xattrs(path).items():
-            try:
-                os.setxattr(fd, name, value)
+                try:
+                    _pour(fd, data)
+                    _dress(fd, self.xattrs(place.of(place.name)), mode, like)
+                finally:
+                    os.close(fd)
+                os.rename(temporary, place.name, src_dir_fd=place.fd, dst_dir_fd=place.fd)
             except OSError:
-                continue  # not for us to set: a label that the system gives by itself
-        os.fchmod(fd, wanted)
+                os.unlink(temporary, dir_fd=place.fd)
+                raise
+        self._touched(path)
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Put DATA into the existing file PATH itself: same inode, owner and mode."""
-        fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOCTTY | os.O_CLOEXEC)
+        with Place(path) as place:
+            fd = place.open(os.O_WRONLY | os.O_NOCTTY)
         try:
+            os.ftruncate(fd, 0)
             _pour(fd, data)
         finally:
             os.close(fd)
@@ -153,8 +138,8 @@ class Host:
 
     def append(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Add DATA to the end of the file PATH, made with MODE if it is not there."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC
-        fd = os.open(path, flags, mode)
+        with Place(path) as place:
+            fd = place.open(os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY, mode)
         try:
             _pour(fd, data)
         finally:
@@ -163,17 +148,19 @@ class Host:
 
     def create(self, path: str, mode: int) -> None:
         """Make the empty file PATH. Raises FileExistsError if anything is there, even a link."""
-        fd = os.open(path, NEW, mode)
+        with Place(path) as place:
+            fd = os.open(place.name, NEW, mode, dir_fd=place.fd)
         try:
             os.fchmod(fd, mode)
         finally:
             os.close(fd)
 
-    def copy(self, source: str, path: str, mode: int) -> None:
-        """Make the new file PATH from what SOURCE holds."""
+    def copy(self, source: str, path: str, *, mode: int) -> None:
+        """Make the new file PATH of what SOURCE holds; what an earlier copy left is replaced."""
         origin = os.open(source, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            fd = _fresh(path, mode & 0o700)
+            with Place(path) as place:
+                fd = _fresh(place.name, place)
             try:
                 while data := os.read(origin, CHUNK):
                     _pour(fd, data)
@@ -185,12 +172,15 @@ class Host:
 
     def set_xattr(self, path: str, name: str, value: bytes) -> None:
         """Give PATH the extended attribute NAME."""
-        os.setxattr(path, name, value, follow_symlinks=False)
+        with Place(path) as place:
+            os.setxattr(place.of(place.name), name, value, follow_symlinks=False)
 
     def mkdir(self, path: str, mode: int) -> None:
         """Make the directory PATH with exactly MODE."""
-        os.mkdir(path, mode & 0o777)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with Place(path) as place:
+            os.mkdir(place.name, mode & 0o777, dir_fd=place.fd)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(place.name, flags, dir_fd=place.fd)
         try:
             os.fchmod(fd, mode)
         finally:
@@ -198,53 +188,66 @@ class Host:
 
     def fifo(self, path: str, mode: int) -> None:
         """Make the named pipe PATH with exactly MODE."""
-        os.mkfifo(path, mode)
+        with Place(path) as place:
+            os.mkfifo(place.name, mode, dir_fd=place.fd)
         self.chmod(path, mode)
 
     def node(self, path: str, like: "Status") -> None:
         """Make the pipe, socket or device PATH as LIKE describes it."""
-        os.mknod(path, like.st_mode, like.st_rdev)
+        with Place(path) as place:
+            os.mknod(place.name, like.st_mode, like.st_rdev, dir_fd=place.fd)
 
     def chmod(self, path: str, mode: int) -> None:
         """Set the mode of PATH itself; a link in its place is refused, not followed."""
-        fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with Place(path) as place:
+            flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(place.name, flags, dir_fd=place.fd)
         try:
             if stat.S_ISLNK(os.fstat(fd).st_mode):
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
             os.chmod(f"/proc/self/fd/{fd}", mode)
-        except FileNotFoundError:  # no /proc here
-            os.chmod(path, mode)
         finally:
             os.close(fd)
 
     def chown(self, path: str, uid: int, gid: int) -> None:
         """Set owner and group of PATH itself, -1 leaves one as it is."""
-        os.lchown(path, uid, gid)
+        with Place(path) as place:
+            os.chown(place.name, uid, gid, dir_fd=place.fd, follow_symlinks=False)
 
     def utime(self, path: str, atime: float, mtime: float) -> None:
         """Set the times of PATH, in seconds since the epoch."""
-        os.utime(path, (atime, mtime))
+        with Place(path) as place:
+            os.utime(place.name, (atime, mtime), dir_fd=place.fd)
 
     def unlink(self, path: str) -> None:
         """Remove the file or link PATH."""
-        os.unlink(path)
+        with Place(path) as place:
+            os.unlink(place.name, dir_fd=place.fd)
+        self._touched(path)
 
     def rmdir(self, path: str) -> None:
         """Remove the empty directory PATH."""
-        os.rmdir(path)
+        with Place(path) as place:
+            os.rmdir(place.name, dir_fd=place.fd)
 
     def rename(self, old: str, new: str) -> None:
         """Move OLD to NEW, over whatever file is there."""
-        os.rename(old, new)
+        with Place(old) as source, Place(new) as target:
+            os.rename(source.name, target.name, src_dir_fd=source.fd, dst_dir_fd=target.fd)
         self._touched(new)
 
     def symlink(self, target: str, path: str) -> None:
         """Make PATH a symbolic link with the text TARGET."""
-        os.symlink(target, path)
+        with Place(path) as place:
+            os.symlink(target, place.name, dir_fd=place.fd)
 
     def link(self, old: str, path: str) -> None:
         """Make PATH one more name of the file OLD."""
-        os.link(old, path, follow_symlinks=False)
+        with Place(old) as source, Place(path) as target:
+            os.link(
+                source.name, target.name,
+                src_dir_fd=source.fd, dst_dir_fd=target.fd, follow_symlinks=False,
+            )  # fmt: skip
 
     # people
 
@@ -290,6 +293,14 @@ class Host:
     def getcwd(self) -> str:
         """The directory that relative paths are relative to."""
         return os.getcwd()
+
+    def uname(self) -> "os.uname_result":
+        """The kernel: sysname, nodename, release, version, machine."""
+        return os.uname()
+
+    def hostname(self) -> str:
+        """The name of this host, as the kernel has it."""
+        return os.uname().nodename
 
     @property
     def uid(self) -> int:
@@ -381,19 +392,33 @@ def _read(fd: int, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _beside(path: str) -> str:
-    """A name for the file that will replace PATH: hidden, ours, in the same directory."""
-    directory, slash, name = path.rpartition("/")
-    return f"{directory}{slash}.{name[:200]}.{os.getpid()}.cf-new"
-
-
-def _fresh(path: str, mode: int = 0o600) -> int:
-    """A descriptor of the new file PATH; what an earlier run left there is removed."""
+def _fresh(name: str, place: Place) -> int:
+    """A descriptor of the new file NAME; what an earlier run left there is removed."""
     try:
-        return os.open(path, NEW, mode)
+        return os.open(name, NEW, 0o600, dir_fd=place.fd)
     except FileExistsError:
-        os.unlink(path)
-        return os.open(path, NEW, mode)
+        os.unlink(name, dir_fd=place.fd)
+        return os.open(name, NEW, 0o600, dir_fd=place.fd)
+
+
+def _dress(fd: int, xattrs: dict[str, bytes], mode: int | None, like: "Status | None") -> None:
+    """Give the new file FD the owner of LIKE, the attributes XATTRS, and its final mode."""
+    wanted = 0o600 if like is None else stat.S_IMODE(like.st_mode)
+    if mode is not None:
+        wanted = mode
+    if like is not None:
+        made = os.fstat(fd)
+        if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
+            try:
+                os.fchown(fd, like.st_uid, like.st_gid)
+            except PermissionError:
+                wanted &= 0o777  # set-id bits were meant for another owner
+    for name, value in xattrs.items():
+        try:
+            os.setxattr(fd, name, value)
+        except OSError:
+            continue  # not for us to set: a label that the system gives by itself
+    os.fchmod(fd, wanted)
 
 
 def _pour(fd: int, data: bytes) -> None:

@@ -6,13 +6,13 @@ from policy.errors import Failed, Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from policy.context import Context, Frame
 
 
 def is_true(ctx: "Context", expression: str) -> bool:
-    """Whether the class EXPRESSION holds; one that makes no sense is complained about and does not."""
+    """Whether the class EXPRESSION holds; one that makes no sense is logged and does not."""
     if "$" in expression or "@" in expression:
         return False
     try:
@@ -74,7 +74,7 @@ def every_class(ctx: "Context") -> "Iterator[tuple[str, tuple[str, ...]]]":
 
 
 def matching(ctx: "Context", pattern: str, tags: tuple[str, ...]) -> "Iterator[str]":
-    """The classes that PATTERN spans and, if TAGS are given, that have one that a pattern there spans."""
+    """The classes that PATTERN spans; with TAGS, those that have one that a pattern there spans."""
     try:
         for name, have in every_class(ctx):
             if name != pattern and not regexp.full(pattern, name):
@@ -130,7 +130,7 @@ def _version(text: str) -> tuple[int, ...] | None:
 
 
 def _order(left: str, right: str) -> int | None:
-    """Less than, equal to or greater than 0, as LEFT is to RIGHT in what both state; None if one is no version."""
+    """-1, 0 or 1, as LEFT is to RIGHT in what both state; None if one of them is no version."""
     one, other = _version(left), _version(right)
     if one is None or other is None:
         return None
@@ -182,7 +182,7 @@ def cf_version_between(ctx: "Context", low: str, high: str) -> bool:
     return _agent_to(ctx, "cf_version_between", high, "upper ") <= 0 and above
 
 
-_HOLDS = {
+_HOLDS: "dict[str, Callable[[int], bool]]" = {
     "=": lambda order: order == 0,
     "==": lambda order: order == 0,
     "!=": lambda order: order != 0,
@@ -197,6 +197,8 @@ def version_compare(ctx: "Context", left: str, operator: str, right: str) -> boo
     """Whether version LEFT is to RIGHT as OPERATOR says."""
     order = _order(left, right)
     if order is None or operator not in _HOLDS:
-        ctx.log("error", f'Cannot compare versions: version_compare("{left}", "{operator}", "{right}")')
+        ctx.log(
+            "error", f'Cannot compare versions: version_compare("{left}", "{operator}", "{right}")'
+        )
         raise Failed("version_compare")
     return _HOLDS[operator](order)

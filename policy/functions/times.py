@@ -1,4 +1,4 @@
-"""Functions about time: fields of a date to seconds and back, in local time as the C library has it."""
+"""Functions about time: dates to seconds and back, in local time as the C library has it."""
 
 import time
 
@@ -21,9 +21,9 @@ def _numbers(ctx: "Context", texts: tuple[str, ...]) -> list[int]:
         raise Failed(str(error)) from None
 
 
-def _local(year: int, month: int, day: int, *clock: int) -> int:
-    """Seconds since the epoch of a local date, its fields taken however large they are. Raises OverflowError."""
-    return int(time.mktime((year, month, day, *clock, 0, 0, -1)))
+def _local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
+    """The time of a local date, its fields however large. Raises OverflowError."""
+    return int(time.mktime((year, month, day, hour, minute, second, 0, 0, -1)))
 
 
 def now(ctx: "Context") -> str:
@@ -33,16 +33,16 @@ def now(ctx: "Context") -> str:
 
 def on(ctx: "Context", *fields: str) -> str:
     """The time of a local date whose month and day are counted from 0; -1 if there is none."""
-    year, month, day, *clock = _numbers(ctx, fields)
+    year, month, day, hour, minute, second = _numbers(ctx, fields)
     try:
-        return str(_local(year, month + 1, day + 1, *clock))
+        return str(_local(year, month + 1, day + 1, hour, minute, second))
     except (OverflowError, ValueError):
         ctx.log("info", "Illegal time value")
         return "-1"
 
 
 def ago(ctx: "Context", *fields: str) -> str:
-    """The time so many years, months, days, hours, minutes and seconds before now; 0 if before the epoch."""
+    """The time so many years, months, days, hours, minutes and seconds ago; 0 at the least."""
     year, month, day, hour, minute, second = _numbers(ctx, fields)
     today = time.localtime()
     try:
@@ -63,9 +63,9 @@ def accumulated(ctx: "Context", *fields: str) -> str:
 
 def laterthan(ctx: "Context", *fields: str) -> bool:
     """Whether it is later than a local date."""
-    year, month, day, *clock = _numbers(ctx, fields)
+    year, month, day, hour, minute, second = _numbers(ctx, fields)
     try:
-        return time.time() > _local(year, month, day, *clock)
+        return time.time() > _local(year, month, day, hour, minute, second)
     except (OverflowError, ValueError):
         return True
 

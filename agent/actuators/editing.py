@@ -1,0 +1,213 @@
+"""A file under edit: load it, let the edit bundle work on its lines, save what came of it once.
+
+`edit` is the part of a `files` promise that has an `edit_line` bundle or a classic template.
+"""
+
+from agent.edits import Buffer, lines_of
+from agent.outcome import Change, Outcome, Verdict, failed, kept
+from policy.values import integer, octets, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from typing import Any
+
+    from agent.promise import Promise
+    from agent.run import Run
+
+    Steps = Generator[Change | Verdict, Outcome, Outcome]
+
+TRUE = frozenset(("true", "yes", "on"))
+LIMIT = 100_000  # bytes, unless `editfilesize` or `max_file_size` says otherwise
+REGULAR = 0o100000
+KIND = 0o170000
+
+
+def edit(promise: "Promise", run: "Run", path: str) -> "Iterator[Change | Verdict]":
+    """Yield the one change of the file PATH that its edit bundle asks for.
+
+    What the promises of the bundle say at info level is said only if the file was changed.
+    """
+    original = _load(promise, run, path)
+    run.buffer_info()
+    outcome = Outcome.FAILED
+    try:
+        if original is None:
+            yield failed(f"File '{path}' was marked for editing but could not be opened")
+        else:
+            outcome = yield from _edited(promise, run, Buffer((), path), original)
+    finally:
+        run.release_info(outcome is Outcome.REPAIRED)
+
+
+def _load(promise: "Promise", run: "Run", path: str) -> list[str] | None:
+    """The lines of the file PATH, or None after saying why it is not to be edited."""
+    defaults = promise.body("edit_defaults") or {}
+    status = run.host.stat(path)
+    if status is None:
+        run.log("verbose", f"The proposed file '{path}' could not be loaded")
+        return None
+    limit = (
+        _limit(defaults.get("max_file_size")) or _limit(run.control.get("editfilesize")) or LIMIT
+    )
+    if "edit_line" in promise.attributes and status.st_size > limit:
+        run.log(
+            "info",
+            f"File '{path}' is bigger than the edit limit. "
+            f"max_file_size = {status.st_size} > {limit} bytes",
+        )
+        return None
+    if status.st_mode & KIND != REGULAR:
+        run.log("info", f"{path} is not a plain file")
+        return None
+    try:
+        content = run.host.read(path)
+    except OSError as error:
+        run.log("info", f"Couldn't read file '{path}' for editing. (fopen: {error.strerror})")
+        return None
+    return lines_of(text(content), join=defaults.get("recognize_join") in TRUE)
+
+
+def _limit(written: "Any") -> int:
+    """The size that is WRITTEN, 0 if there is none to speak of."""
+    return max(integer(written), 0) if isinstance(written, str) else 0
+
+
+def _edited(promise: "Promise", run: "Run", buffer: Buffer, original: list[str]) -> "Steps":
+    """Yield what becomes of the file whose lines are ORIGINAL; how that ended."""
+    attributes = promise.attributes
+    defaults = promise.body("edit_defaults") or {}
+    anew = defaults.get("empty_file_before_editing") in TRUE
+    if "edit_line" in attributes:
+        if not anew:
+            buffer.lines.extend(original)
+        _perform(promise, run, buffer, anew=anew)
+    if (
+        "edit_template" in attributes
+        and attributes.get("template_method", "cfengine") == "cfengine"
+    ):
+        from agent.actuators.classic_template import render
+
+        problem = render(promise, run, buffer)
+        if problem:
+            return (yield Verdict(Outcome.INTERRUPTED, problem, "error"))
+    if not buffer.edits or buffer.lines == original:
+        return (yield kept(f"No edit changes to file '{buffer.path}' need saving"))
+    action = promise.body("action") or {}
+    if action.get("action_policy") in ("warn", "nop"):
+        for line in differences(original, buffer.lines):
+            yield Verdict(Outcome.WARNED, line, "warning")
+    return (
+        yield Change(
+            f"edit file '{buffer.path}'",
+            f"Edited file '{buffer.path}'",
+            lambda: _save(promise, run, buffer),
+            preview=lambda: unified(original, buffer),
+        )
+    )
+
+
+def _perform(promise: "Promise", run: "Run", buffer: Buffer, *, anew: bool) -> None:
+    """Let the edit bundle that PROMISE names work on BUFFER."""
+    name, args = promise.attributes["edit_line"]
+    defaults = promise.body("edit_defaults") or {}
+    run.ctx.define("edit.filename", buffer.path, "string")
+    run.ctx.define("edit.empty_before_use", "true" if anew else "false", "string")
+    run.call(
+        name, args, kind="edit_line", edit=buffer, label=f"files promise '{promise.promiser}'",
+        inherit=defaults.get("inherit") in TRUE,
+    )  # fmt: skip
+
+
+def differences(old: list[str], new: list[str]) -> "Iterator[str]":
+    """What `action_policy => "warn"` says of each place in which OLD and NEW differ."""
+    if not new:
+        return
+    for at in range(max(len(old), len(new))):
+        if at < len(old) and at < len(new):
+            if old[at] != new[at]:
+                yield f"edit_line warning promised: - {old[at]}"
+        elif not old:
+            yield "File content wants to change from from/to full/empty but only a warning promised"
+        elif at < len(old):
+            yield f" ! edit_line change warning promised: (remove) {old[at]}"
+        else:
+            yield f" ! edit_line change warning promised: (add) {new[at]}"
+
+
+def unified(original: list[str], buffer: Buffer) -> str:
+    """The difference that a person reads."""
+    from difflib import unified_diff
+
+    names = (f"original {buffer.path}", f"changed  {buffer.path}")
+    return "\n".join(unified_diff(original, buffer.lines, *names, lineterm=""))
+
+
+def _save(promise: "Promise", run: "Run", buffer: Buffer) -> Outcome | None:
+    """Write BUFFER into its file, or where a link leads; keep the old one as promised."""
+    host = run.host
+    path = host.realpath(buffer.path)
+    try:
+        status = host.stat(path)
+        _keep_old(promise, run, path)
+        host.write(path, octets(buffer.text()) if buffer.lines else b"", like=status)
+    except OSError as error:
+        run.log("error", f"Unable to save file '{buffer.path}' after editing. ({error.strerror})")
+        return Outcome.FAILED
+    return None
+
+
+def _keep_old(promise: "Promise", run: "Run", path: str) -> None:
+    """Keep the file PATH under another name, as `edit_backup` and `repository` say."""
+    defaults = promise.body("edit_defaults") or {}
+    how = defaults.get("edit_backup", "true")
+    if how == "false":
+        return
+    backup = f"{path}{_stamp(run.ctx.now) if how == 'timestamp' else ''}.cf-before-edit"
+    if how == "rotate":
+        backup = _rotated(run, backup, int(defaults.get("rotate", "0")))
+    repository = promise.attributes.get("repository") or run.control.get("default_repository")
+    if repository and how != "rotate":
+        _archive(run, path, backup, str(repository))
+        return
+    host = run.host
+    if host.lstat(backup) is not None:
+        host.unlink(backup)
+    try:
+        host.link(path, backup)
+    except OSError:
+        host.write(backup, host.read(path), like=host.stat(path))
+
+
+def _stamp(now: float) -> str:
+    """The start of the run as a backup's name has it."""
+    from time import ctime
+
+    from policy.values import canonify
+
+    return f"_{int(now)}_{canonify(ctime(now))}"
+
+
+def _rotated(run: "Run", backup: str, generations: int) -> str:
+    """The name for the newest of GENERATIONS of BACKUP, after making room for it."""
+    host = run.host
+    for number in range(generations - 1, 0, -1):
+        if host.lstat(f"{backup}.{number}") is not None:
+            host.rename(f"{backup}.{number}", f"{backup}.{number + 1}")
+    return f"{backup}.1"
+
+
+def _archive(run: "Run", path: str, backup: str, repository: str) -> None:
+    """Keep what the file PATH holds in the directory REPOSITORY, in the name of BACKUP."""
+    from policy.values import canonify
+
+    host = run.host
+    made = ""
+    for name in repository.strip("/").split("/"):
+        made += f"/{name}"
+        if not host.exists(made):
+            host.mkdir(made, 0o700)
+    name = canonify(backup).replace("_", run.control.get("repchar", "_"))
+    target = f"{repository.rstrip('/')}/{name}"
+    host.write(target, host.read(path), like=host.stat(path))
+    run.log("info", f"Moved '{backup}' to repository location '{target}'")

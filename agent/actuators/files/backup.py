@@ -1,0 +1,54 @@
+"""Where old content goes: a name beside the file, or the repository."""
+
+from agent.actuators.files.task import joined
+from agent.outcome import Change, Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agent.actuators.files.task import Steps, Task
+
+
+def repository(task: "Task") -> str | None:
+    """The directory that backups are moved to, None if they stay where they are."""
+    found = task.attributes.get("repository") or task.run.control.get("default_repository")
+    return str(found) if found else None
+
+
+def archive(task: "Task", path: str, archived: str = "") -> "Steps":
+    """Yield the moving of PATH to the repository, if there is one; ARCHIVED is said of it after."""
+    directory = repository(task)
+    if directory is None or (task.body("copy_from") or {}).get("copy_backup") == "false":
+        return
+    from policy.values import canonify
+
+    seen = task.run.seen
+    if ("archived", path) in seen:
+        task.log(
+            "info",
+            f"The file '{path}' has already been moved to the repository once. "
+            "Multiple update will cause loss of backup.",
+        )
+        return
+    seen.add(("archived", path))
+    target = joined(directory, canonify(path).replace("_", task.run.control.get("repchar", "_")))
+    outcome = yield Change(
+        f"move '{path}' to repository location '{target}'",
+        f"Moved '{path}' to repository location '{target}'",
+        lambda: _into(task, path, target),
+    )
+    if archived and outcome is Outcome.REPAIRED:
+        from agent.actuators.files.task import repaired
+
+        yield repaired(archived)
+
+
+def _into(task: "Task", path: str, target: str) -> None:
+    """Move the file PATH to TARGET, making the repository if it is not there."""
+    host = task.host
+    at = target.find("/", 1)
+    while at > 0:
+        if not host.exists(target[:at]):
+            host.mkdir(target[:at], 0o700)
+        at = target.find("/", at + 1)
+    host.write(target, host.read(path), like=host.stat(path))
+    host.unlink(path)

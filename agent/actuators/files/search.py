@@ -1,0 +1,201 @@
+"""Finding objects: a tree (`depth_search`), or the paths that a pattern means."""
+
+import stat
+
+from agent.actuators.files.leaf import leaf
+from agent.actuators.files.links import dead_link
+from agent.actuators.files.task import joined, leaf_name, words
+from agent.outcome import Outcome, Verdict, failed
+from policy import regexp
+from policy.values import integer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.actuators.files.task import Steps, Task
+    from agent.host import Status
+    from agent.run import Run
+
+DEEPEST = 100
+SKIPPED = frozenset((".", "..", "lost+found", ".cfengine.rm"))
+
+
+def entries(run: "Run", directory: str) -> list[str]:
+    """The names in DIRECTORY that promises may be about. Raises OSError."""
+    suspicious = words(run.control.get("suspiciousnames"))
+    found = []
+    for name in run.host.listdir(directory):
+        if name in SKIPPED:
+            continue
+        if name == "...":
+            run.log(
+                "warning",
+                f"Possible path traversal attempt detected in '{directory}/{name}', skipping",
+            )
+        elif name in suspicious and _is_file(run, f"{directory}/{name}"):
+            run.log(
+                "warning",
+                f"Filename '{directory}/{name}' is classified as suspiscious, skipping",
+            )
+        else:
+            found.append(name)
+    return found
+
+
+def _is_file(run: "Run", path: str) -> bool:
+    """Whether PATH is a plain file or a link."""
+    status = run.host.lstat(path)
+    return status is not None and (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))
+
+
+class Walk:
+    """A search through a tree: how deep, over which links and devices, through which directories."""
+
+    __slots__ = ("depth", "device", "exclude", "include", "links", "task", "xdev")
+
+    def __init__(self, task: "Task", device: int) -> None:
+        body = task.body("depth_search") or {}
+        self.task = task
+        self.device = device
+        self.depth = integer(str(body.get("depth", "0")))
+        self.exclude = words(body.get("exclude_dirs"))
+        self.include = words(body.get("include_dirs"))
+        self.links = task.option("depth_search", "traverse_links")
+        self.xdev = task.option("depth_search", "xdev")
+
+    def below(self, directory: str, level: int = 0) -> "Steps":
+        """Yield what it takes for all below DIRECTORY to be as promised, inner objects first."""
+        if level > DEEPEST:
+            yield Verdict(
+                Outcome.WARNED,
+                f"Very deep nesting of directories (>{level} deep) for '{directory}' "
+                "(Aborting files)",
+                "warning",
+            )
+            yield failed("")
+            return
+        try:
+            names = entries(self.task.run, directory)
+        except OSError as error:
+            self.task.log(
+                "info",
+                f"Could not open existing directory '{directory}'. (opendir: {error.strerror})",
+            )
+            return
+        for name in names:
+            path = joined(directory, name)
+            status = self.task.host.lstat(path)
+            if status is not None:
+                yield from self._entry(path, status, level)
+
+    def _entry(self, path: str, status: "Status", level: int) -> "Steps":
+        """Yield what it takes for PATH, and all below it, to be as promised."""
+        task = self.task
+        if stat.S_ISLNK(status.st_mode):
+            gone = yield from dead_link(task, path)
+            if gone:
+                return
+            if self.links:
+                target = self._followed(path, status)
+                if target is None:
+                    return
+                status = target
+        if self.xdev and status.st_dev != self.device:
+            task.log("verbose", f"Skipping '{path}' on different device - use xdev option to change this.")
+            return
+        if stat.S_ISDIR(status.st_mode):
+            if self.pruned(path):
+                return
+            if self.depth > 1 and level <= self.depth:
+                task.log("verbose", f"Entering '{path}', level {level}")
+                yield from self.below(path, level + 1)
+        if task.selects(path, status):
+            yield from leaf(task, path, status)
+
+    def _followed(self, path: str, status: "Status") -> "Status | None":
+        """What the link PATH leads to; None if it is a stranger's or leads nowhere."""
+        if status.st_uid not in (0, self.task.host.uid):
+            self.task.log(
+                "info",
+                f"File '{path}' is an untrusted link: "
+                "cfengine will not follow it with a destructive operation",
+            )
+            return None
+        return self.task.host.stat(path)
+
+    def pruned(self, path: str) -> bool:
+        """Whether the directory PATH is to be left alone with all below it."""
+        if self.exclude and matches(self.exclude, path):
+            self.task.log("verbose", f"Skipping matched excluded directory '{path}'")
+            return True
+        if self.include and not matches(self.include, path):
+            self.task.log("verbose", f"Skipping matched non-included directory '{path}'")
+            return True
+        return False
+
+
+def matches(patterns: tuple[str, ...], path: str) -> bool:
+    """Whether one of PATTERNS is PATH or its last name."""
+    name = leaf_name(path)
+    return any(
+        pattern in (path, name) or regexp.full(pattern, path) or regexp.full(pattern, name)
+        for pattern in patterns
+    )
+
+
+# promisers that are patterns
+
+
+def is_pattern(path: str) -> bool:
+    """Whether PATH looks like a pattern: an unescaped `*`, `+` or `[`, or `|` within brackets."""
+    if not any(char in path for char in "*+[("):
+        return False
+    depth, found, escaped = 0, False, False
+    for char in path:
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char in "*+[":
+            found = True
+        elif char == "(":
+            depth += 1
+        elif char == ")":
+            depth -= 1
+        elif char == "|" and depth > 0:
+            found = True
+    return found
+
+
+def spans_directories(path: str) -> bool:
+    """Whether a group or a set of characters in the pattern PATH has a `/` in it."""
+    square = round_ = 0
+    for char in path:
+        square += {"[": 1, "]": -1}.get(char, 0)
+        round_ += {"(": 1, ")": -1}.get(char, 0)
+        if char == "/" and (square or round_):
+            return True
+    return False
+
+
+def located(run: "Run", pattern: str) -> "Iterator[str]":
+    """The paths that PATTERN means, level by level, in the order of the directories."""
+    parts = [part for part in pattern.split("/") if part]
+    yield from _expanded(run, "", parts)
+
+
+def _expanded(run: "Run", base: str, parts: list[str]) -> "Iterator[str]":
+    """The paths below BASE that PARTS mean."""
+    at = next((at for at, part in enumerate(parts) if is_pattern(part)), None)
+    if at is None:
+        yield "/".join([base, *parts])
+        return
+    directory = "/".join([base, *parts[:at]])
+    try:
+        names = entries(run, directory or "/")
+    except OSError:
+        return
+    for name in names:
+        if regexp.full(parts[at], name):
+            yield from _expanded(run, f"{directory}/{name}", parts[at + 1 :])

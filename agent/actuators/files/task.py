@@ -1,0 +1,145 @@
+"""What the parts of the `files` actuator share: the promise at a path, and the making of steps."""
+
+from agent.outcome import Change, Outcome, Verdict
+from policy.plan import evaluated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any, TypeAlias
+
+    from agent.actuators.files.select import Selector
+    from agent.host import Host
+    from agent.promise import Promise
+    from agent.run import Run
+
+    Steps: TypeAlias = Generator[Change | Verdict, Outcome, Any]
+
+TRUE = frozenset(("true", "yes"))
+FALSE = frozenset(("false", "no"))
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+# where the system's reason goes in a complaint: no path holds this character
+WHY = "\0"
+# attributes that no file can vary, or that are of no concern here
+ALOOF = frozenset(("if", "unless", "with", "depends_on", "ifvarclass"))
+
+
+class Task:
+    """A `files` promise as it is being kept at one path after another."""
+
+    __slots__ = ("attributes", "host", "promise", "run", "selector", "varies")
+
+    def __init__(self, promise: "Promise", run: "Run") -> None:
+        self.promise = promise
+        self.run = run
+        self.host: Host = run.host
+        self.attributes: dict[str, Any] = promise.attributes
+        written = promise.written
+        self.varies = written.constant is None and "this.promiser" in written.references
+        self.selector: Selector | None = None
+        body = self.body("file_select")
+        if body is not None and "file_result" in body:
+            from agent.actuators.files.select import Selector
+
+            self.selector = Selector(body, run)
+
+    def visit(self, path: str) -> None:
+        """Let `this.promiser` be PATH, in the attributes as well."""
+        ctx = self.run.ctx
+        if ctx.this.get("promiser") == path:
+            return
+        ctx.this["promiser"] = path
+        if self.varies:
+            self.attributes = self.promise.attributes = {
+                name: evaluated(value, ctx)
+                for name, value in self.promise.written.attributes
+                if name not in ALOOF
+            }
+
+    def truth(self, name: str) -> bool:
+        """Whether the attribute NAME is promised to be true."""
+        return self.attributes.get(name) in TRUE
+
+    def body(self, name: str) -> "dict[str, Any] | None":
+        """The body NAME, or None if there is none."""
+        value = self.attributes.get(name)
+        return value if isinstance(value, dict) else None
+
+    def option(self, body: str, name: str) -> bool:
+        """Whether NAME is true in the body BODY."""
+        found = self.body(body)
+        return found is not None and found.get(name) in TRUE
+
+    def log(self, level: str, message: str) -> None:
+        """Say MESSAGE at LEVEL."""
+        self.run.log(level, message)
+
+    def place(self, level: str) -> None:
+        """Say at LEVEL where the promise stands, after what was wrong with it."""
+        promise = self.promise
+        self.log(
+            level,
+            f"Promise belongs to bundle '{promise.bundle}' in file '{promise.path}' "
+            f"near line {promise.line}",
+        )
+        if promise.comment:
+            self.log(level, f"Comment is '{promise.comment}'")
+
+    def selects(self, path: str, status: "Any") -> bool:
+        """Whether `file_select`, if there is one, lets PATH through."""
+        return self.selector is None or self.selector.selects(path, status)
+
+    def change(
+        self, would: str, done: str, act: "Callable[[], object]", complaint: str = "",
+        *, refused: Outcome = Outcome.FAILED, level: str = "info",
+    ) -> Change:  # fmt: skip
+        """A step that ACT takes; where the system refuses, COMPLAINT says so and it is REFUSED."""
+
+        def apply() -> Outcome | None:
+            try:
+                act()
+            except OSError as error:
+                if not complaint:
+                    raise
+                self.log("error", complaint.replace(WHY, error.strerror or str(error)))
+                return refused
+            return None
+
+        return Change(would, done, apply, level=level)
+
+
+def repaired(message: str) -> Verdict:
+    """Something else that the step before has changed."""
+    return Verdict(Outcome.REPAIRED, message, "info")
+
+
+def words(value: "Any") -> tuple[str, ...]:
+    """A list, the one word that stands for it, or nothing."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def leaf_name(path: str) -> str:
+    """The last name of PATH."""
+    return path.rpartition("/")[2]
+
+
+def parent(path: str) -> str:
+    """The directory that PATH is in."""
+    return path.rpartition("/")[0] or "/"
+
+
+def joined(directory: str, name: str) -> str:
+    """NAME in DIRECTORY."""
+    return f"{directory}{name}" if directory.endswith("/") else f"{directory}/{name}"
+
+
+def stamp(now: float) -> str:
+    """The start of the run as the name of a backup holds it."""
+    import time
+
+    from policy.values import canonify
+
+    return f"_{int(now)}_{canonify(time.ctime(now))}"

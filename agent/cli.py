@@ -1,0 +1,159 @@
+"""The command line: a table from subcommands and names of links to the modules that do the work.
+
+Nothing is imported before it is known to be needed: an agent that has nothing to do spends most
+of its time on imports.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+# subcommand: the module whose `main` does it, what it does
+COMMANDS = {
+    "run": ("agent.run", "keep the promises of a policy"),
+    "plan": ("agent.run", "show what a run would change; change nothing"),
+    "check": ("agent.check", "find the mistakes in policy"),
+    "links": ("agent.links", "make cf-agent, cf-promises and the other names of troth"),
+}
+# name of a link: the module whose `main` does it; None if that is still to come
+LINKS = {
+    "cf-agent": "agent.run",
+    "cf-promises": "agent.check",
+    "cf-serverd": None,
+    "cf-key": None,
+    "cf-execd": None,
+    "cf-runagent": None,
+    "cf-net": None,
+    "cf-secret": None,
+    "cf-check": None,
+}
+EXIT_USAGE = 1
+
+
+class Stopped(BaseException):
+    """A signal asked for the end; what was begun is put in order on the way out."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what ARGV (argv[0] first) asks; the exit status."""
+    argv = sys.argv if argv is None else argv
+    name = argv[0].rpartition("/")[2]
+    if name in LINKS:
+        module = LINKS[name]
+        if module is None:
+            return _complain(f"not yet supported: {name}")
+        return _start(name, module, argv)
+    command = argv[1] if len(argv) > 1 else "--help"
+    if command in COMMANDS:
+        return _start(command, COMMANDS[command][0], [f"troth {command}", *argv[2:]])
+    return _about(command)
+
+
+def _start(name: str, module: str, argv: list[str]) -> int:
+    """Read the options of the program NAME and run the main function of MODULE."""
+    import os
+    import time
+
+    from agent import log, options
+
+    try:
+        settings = options.parse(name, argv, os.environ, time.time())
+    except options.Usage as error:
+        from agent import help as helps
+
+        out, err = helps.refusal(error, name)
+        sys.stdout.write(out)
+        sys.stderr.write(err)
+        return EXIT_USAGE
+    if settings.show:
+        from agent import help as helps
+
+        sys.stdout.write(helps.shown(settings))
+        return 0
+    if settings.workdir != options.workdir(name, "", os.environ):
+        for variable in options.WORKDIRS:  # for the agents that this one starts
+            os.environ[variable] = settings.workdir
+    return _guarded(__import__(module, fromlist=["main"]).main, settings, log.opened(settings))
+
+
+def _guarded(work: "Any", settings: "Any", log: "Any") -> int:
+    """The exit status of WORK, which SIGINT and SIGTERM end in good order."""
+    from _signal import SIGINT, SIGTERM, signal  # type: ignore[import-not-found]  # signal: 1 ms
+
+    signal(SIGINT, _stop)
+    signal(SIGTERM, _stop)
+    try:
+        status: int = work(settings, log)
+    except Stopped as stopped:
+        number = stopped.args[0]
+        log("error", f"stopped by signal {number}; what is not done yet is left for the next run")
+        status = 128 + number
+    finally:
+        log.flush()
+    return status
+
+
+def _stop(number: int, _frame: "FrameType | None") -> None:
+    raise Stopped(number)
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"{message}\n")
+    return EXIT_USAGE
+
+
+def _about(command: str) -> int:
+    """Answer `troth --help`, `troth --version`, and what is no command."""
+    from agent import help as helps
+
+    if command in ("--version", "-V", "version"):
+        sys.stdout.write(
+            f"troth {helps.VERSION} (the language of CFEngine {helps.CLASSIC_VERSION})\n"
+        )
+        return 0
+    if command in ("--help", "-h", "help"):
+        overview = {name: what for name, (_, what) in COMMANDS.items()}
+        sys.stdout.write(helps.overview(overview))
+        return 0
+    hint = helps.nearest(command, list(COMMANDS))
+    return _complain(f"troth: '{command}' is not a command{hint}\nsee 'troth --help'")
+
+
+# started by a launcher (links.py)
+
+
+class Packages:
+    """Finds what is neither ours nor Python's: sets up the environment's packages when first asked.
+
+    Python was started without site, because a run that finds its policy in the cache needs none of
+    them and would pay for the search.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        """Where the module NAME is, once the packages of the environment are looked at."""
+        if path is not None or name in sys.stdlib_module_names:
+            return None
+        sys.meta_path.remove(Packages)
+        import site
+
+        site.main()
+        for finder in sys.meta_path:
+            found = finder.find_spec(name, path, target)
+            if found is not None:
+                return found
+        return None
+
+
+def launch() -> None:
+    """Be the program that was called, and end without taking the interpreter down in order."""
+    import os
+
+    sys.meta_path.append(Packages)
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

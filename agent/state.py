@@ -1,0 +1,281 @@
+"""What the agent remembers from run to run, in one SQLite file: locks and persistent classes.
+
+It is opened when something is first asked of it that the file can know, because to load SQLite
+takes 3 ms. Without a file that can be read and written the run goes on, with one warning and
+without a memory.
+"""
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from sqlite3 import Connection
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+FOUR_WEEKS = 28 * 24 * 3600
+BUSY_SECONDS = 5.0
+CORRUPT = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
+
+# What it takes to come from each version of the file (its `user_version`) to the next one.
+SCHEMA = (
+    (
+        # a promise, and when it was last kept
+        "CREATE TABLE locks (key BLOB PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID",
+        # a promise that a process is at, or was when it died
+        "CREATE TABLE holders (key BLOB PRIMARY KEY, pid INTEGER NOT NULL, start INTEGER NOT NULL,"
+        " begun INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE classes (name TEXT PRIMARY KEY, expires INTEGER NOT NULL,"
+        " timer TEXT NOT NULL, tags TEXT NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+
+class State:
+    """The file at PATH. NOW is the start of the run, in seconds; LOG takes a level and a text."""
+
+    __slots__ = ("_db", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_stamps", "broken")
+
+    def __init__(self, path: str, log: "Callable[[str, str], None]", now: float) -> None:
+        self.broken = False
+        self._path = path
+        self._log = log
+        self._now = now
+        self._monotonic = time.monotonic()
+        self._db: Connection | None = None
+        self._pid = 0
+        self._stamps: dict[bytes, int] = {}
+        self._kept: dict[bytes, int] = {}
+
+    def clock(self) -> int:
+        """The time, counted from the start of the run."""
+        return int(self._now + time.monotonic() - self._monotonic)
+
+    # locks
+
+    def locks(self) -> dict[bytes, int]:
+        """When each promise was last kept."""
+        self._stamps = self._do(
+            lambda db: dict(db.execute("SELECT key, last FROM locks")), {}, create=False
+        )
+        return self._stamps
+
+    def holders(self) -> dict[bytes, tuple[int, int, int]]:
+        """Who is at which promise, or was: process, its start, and when it began."""
+        rows: list[tuple[bytes, int, int, int]] = self._do(
+            lambda db: db.execute("SELECT key, pid, start, begun FROM holders").fetchall(),
+            [], create=False,
+        )  # fmt: skip
+        return {key: (pid, start, begun) for key, pid, start, begun in rows}
+
+    def begin(
+        self, key: bytes, holder: tuple[int, int, int], last: int | None,
+        before: tuple[int, int, int] | None,
+    ) -> bool:  # fmt: skip
+        """Write down that HOLDER begins with KEY, before it does.
+
+        False if that is not as it was when looked at: last kept at LAST, held by BEFORE.
+        """
+
+        def work(db: "Connection") -> bool:
+            db.execute("BEGIN IMMEDIATE")
+            kept = db.execute("SELECT last FROM locks WHERE key = ?", (key,)).fetchone()
+            held = db.execute("SELECT pid, start, begun FROM holders WHERE key = ?", (key,))
+            if kept != (None if last is None else (last,)) or held.fetchone() != before:
+                db.execute("ROLLBACK")
+                return False
+            db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?)", (key, *holder))
+            db.execute("COMMIT")
+            return True
+
+        return self._do(work, default=True)
+
+    def commit(self, key: bytes, when: int) -> None:
+        """Write down at once that KEY was done with at WHEN, and that nobody holds it."""
+
+        def work(db: "Connection") -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (key, when))
+            db.execute("DELETE FROM holders WHERE key = ?", (key,))
+            db.execute("COMMIT")
+
+        self._do(work, None)
+
+    def keep(self, key: bytes, when: int) -> None:
+        """Write down when the run ends that KEY was found kept at WHEN."""
+        self._kept[key] = when
+
+    # persistent classes
+
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The persistent classes that are still alive, with their tags; the others are deleted."""
+        now = self.clock()
+        rows: list[tuple[str, int, str]] = self._do(
+            lambda db: db.execute("SELECT name, expires, tags FROM classes").fetchall(),
+            [], create=False,
+        )  # fmt: skip
+        alive = {}
+        for name, expires, tags in rows:
+            if now > expires:
+                self._log("verbose", f"Persistent class '{name}' expired")
+                continue
+            minutes = (expires - now) // 60
+            self._log("verbose", f"Persistent class '{name}' for {minutes} more minutes")
+            alive[name] = (*filter(None, tags.split(",")), "source=persistent")
+        if len(alive) < len(rows):
+            self._do(lambda db: db.execute("DELETE FROM classes WHERE expires < ?", (now,)), None)
+        return alive
+
+    def persist(self, name: str, minutes: int, timer: str, tags: tuple[str, ...]) -> None:
+        """Keep the class NAME for MINUTES from now, unless TIMER is `absolute` and they run already."""
+        now = self.clock()
+        text = os.fsencode(",".join(tags))
+
+        def work(db: "Connection") -> str:
+            db.execute("BEGIN IMMEDIATE")
+            row = db.execute(
+                "SELECT expires, timer, tags FROM classes WHERE name = ?", (name,)
+            ).fetchone()
+            left = (row[0] - now) // 60 if row else 0
+            if row and row[1] == "absolute" and now < row[0] and os.fsencode(row[2]) == text:
+                db.execute("ROLLBACK")
+                return (
+                    f"Persistent class '{name}' is already in a preserved state --  "
+                    f"{left} minutes to go"
+                )
+            db.execute(
+                "INSERT OR REPLACE INTO classes VALUES (?, ?, ?, CAST(? AS TEXT))",
+                (name, now + 60 * minutes, timer, text),
+            )
+            db.execute("COMMIT")
+            policy = "preserve" if timer == "absolute" else "reset"
+            if not row:
+                return f"Creating persistent class '{name}' ({minutes} minutes, policy {policy})"
+            if policy == "preserve":
+                return f"Updating persistent class '{name}' ({minutes} minutes, policy preserve)"
+            return (
+                f"Resetting persistent class '{name}' timer to {minutes} minutes "
+                f"(was {left} minutes remaining)"
+            )
+
+        message = self._do(work, "")
+        if message:
+            self._log("verbose", message)
+
+    def forget(self, name: str) -> None:
+        """Let the class NAME end with this run."""
+        self._do(
+            lambda db: db.execute("DELETE FROM classes WHERE name = ?", (name,)), None, create=False
+        )
+
+    # the file
+
+    def close(self) -> None:
+        """Write what was left to the end, in one transaction, and close the file."""
+        kept, self._kept = self._kept, {}
+        if kept:
+            horizon = self.clock() - FOUR_WEEKS
+            old = min(self._stamps.values(), default=horizon) < horizon
+
+            def work(db: "Connection") -> None:
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany("INSERT OR REPLACE INTO locks VALUES (?, ?)", kept.items())
+                if old:
+                    db.execute("DELETE FROM locks WHERE last < ?", (horizon,))
+                    db.execute("DELETE FROM holders WHERE begun < ?", (horizon,))
+                db.execute("COMMIT")
+
+            self._do(work, None)
+        db, self._db = self._db, None
+        if db is not None and self._pid == os.getpid():
+            db.close()
+
+    def _do(self, work: "Callable[[Connection], T]", default: "T", *, create: bool = True) -> "T":
+        """What WORK comes to, or DEFAULT if there is no state, or none yet and not to CREATE it."""
+        if self.broken or not (create or self._db or os.path.exists(self._path)):
+            return default
+        import _sqlite3
+
+        try:
+            try:
+                return work(self._connection())
+            except _sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in CORRUPT:
+                    raise
+                self._set_aside()
+                return work(self._connection())
+        except (_sqlite3.Error, OSError) as error:
+            self._give_up(getattr(error, "strerror", None) or str(error))
+            return default
+
+    def _connection(self) -> "Connection":
+        """The open file; after a fork a new one, because the parent's must not be touched."""
+        if self._db is not None and self._pid == os.getpid():
+            return self._db
+        self._pid = os.getpid()
+        self._db = _opened(self._path)
+        return self._db
+
+    def _give_up(self, reason: str) -> None:
+        """Go on without a memory."""
+        self.broken = True
+        self._log("warning", f"state file '{self._path}': {reason}; this run remembers nothing")
+        if self._db is not None:
+            self._db.close()  # and with it what was begun
+            self._db = None
+
+    def _set_aside(self) -> None:
+        """Move a file that cannot be read out of the way."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        aside = f"{self._path}.corrupt.{self.clock()}"
+        os.rename(self._path, aside)
+        for suffix in ("-wal", "-shm"):
+            if os.path.exists(self._path + suffix):
+                os.rename(self._path + suffix, aside + suffix)
+        self._log(
+            "error",
+            f"state file '{self._path}' is corrupt: it is kept as '{aside}' and a new one begins, "
+            "so locks and persistent classes are forgotten",
+        )
+
+
+def _opened(path: str) -> "Connection":
+    """The file at PATH, made if it is not there, its tables as this version wants them."""
+    import _sqlite3
+
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        # SQLite would make it readable for others; what it makes beside it follows its mode
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    db = _sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    db.text_factory = os.fsdecode
+    db.execute("PRAGMA synchronous = NORMAL")
+    version = _version(db)
+    if version != len(SCHEMA):
+        _upgrade(db)
+    return db
+
+
+def _version(db: "Connection") -> int:
+    """Which of the versions in SCHEMA the file has, 0 if it is new."""
+    row: tuple[int] = db.execute("PRAGMA user_version").fetchone()
+    return row[0]
+
+
+def _upgrade(db: "Connection") -> None:
+    """Bring the file to the newest version. Raises OSError if it is newer than that."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    version = _version(db)  # again: another agent may have been faster
+    if version > len(SCHEMA):
+        raise OSError(f"it is of version {version}, made by a newer program")
+    for statements in SCHEMA[version:]:
+        for statement in statements:
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {len(SCHEMA)}")
+    db.execute("COMMIT")

@@ -1,0 +1,212 @@
+"""Functions about data containers: JSON and YAML in and out, merging, filtering, types."""
+
+from policy import reading, tables, values
+from policy.errors import Failed
+from policy.functions.logic import is_true
+from policy.functions.names import reached
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from policy.context import Context
+
+# from text and to text
+
+
+def _contained(ctx: "Context", value: "Any", kind: str, text: str) -> "Any":
+    """VALUE, which the TEXT of a KIND gave, if it is a container. Raises Failed."""
+    if not isinstance(value, (dict, list)):
+        ctx.log("error", f"Non-container from parsing {kind} expression '{text}'")
+        raise Failed(text)
+    return value
+
+
+def parsejson(ctx: "Context", text: str) -> "Any":
+    """The container that JSON text says; bare words in it are variables."""
+    try:
+        value = values.parse_json(text, lambda word: values.named(ctx, word, scalars=True))
+    except values.BadJSON as bad:
+        ctx.log("error", f"Error parsing JSON expression '{bad.rest}': {bad}")
+        raise Failed("parsejson") from None
+    return _contained(ctx, value, "JSON", text)
+
+
+def parseyaml(ctx: "Context", text: str) -> "Any":
+    """The container that the first YAML document of a text says."""
+    try:
+        value = tables.yaml(text)
+    except ValueError as error:
+        ctx.log("error", f"Error parsing YAML expression '{text}': {error}")
+        raise Failed("parseyaml") from None
+    return _contained(ctx, value, "YAML", text)
+
+
+def _valid(text: str, *, strict: bool) -> bool:
+    """Whether TEXT is one JSON value, if STRICT a container, and nothing else."""
+    try:
+        value = values.parse_json(text, whole=True)
+    except values.BadJSON:
+        return False
+    return isinstance(value, (dict, list)) or not strict
+
+
+def validjson(ctx: "Context", text: str, strict: str = "false") -> bool:
+    """Whether a text is JSON; STRICT takes containers only."""
+    return _valid(text, strict=values.truth(strict))
+
+
+def validdata(ctx: "Context", text: str, kind: str, strict: str = "false") -> bool:
+    """Whether a text is data of this KIND, of which there is one: always strict, in fact."""
+    return _valid(text, strict=True)
+
+
+def storejson(ctx: "Context", data: "Any") -> str:
+    """A container as JSON text."""
+    return values.dump_json(values.container(ctx, data), pretty=True)
+
+
+# one out of several
+
+
+def _merged(left: "Any", right: "Any") -> "Any":
+    """LEFT and RIGHT as one: two arrays in a row, or an object where RIGHT, or an array, wins."""
+    if isinstance(left, list) and isinstance(right, list):
+        return left + right
+    if isinstance(left, list):
+        left, right = right, left
+    if isinstance(right, list):
+        right = {str(index): value for index, value in enumerate(right)}
+    return {**{key: value for key, value in left.items() if key not in right}, **right}
+
+
+def mergedata(ctx: "Context", *containers: "Any") -> "Any":
+    """The CONTAINERS as one."""
+    whole: Any = None
+    for given in containers:
+        part = values.container(ctx, given)
+        if not isinstance(part, (dict, list)):
+            ctx.log("error", f"mergedata argument '{given}' is not a data container")
+            raise Failed("mergedata")
+        whole = part if whole is None else _merged(whole, part)
+    if whole is None:
+        raise Failed("mergedata")
+    return whole
+
+
+def _expanded(ctx: "Context", value: "Any") -> "Any":
+    """VALUE with the references in its keys and texts expanded."""
+    if isinstance(value, dict):
+        return {ctx.expand(key): _expanded(ctx, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(ctx, item) for item in value]
+    return ctx.expand(value) if isinstance(value, str) else value
+
+
+def data_expand(ctx: "Context", data: "Any") -> "Any":
+    """A copy of a container with the references in it expanded."""
+    return _expanded(ctx, values.container(ctx, data))
+
+
+# what of it holds here
+
+
+def _expression(child: "Any", key: str) -> str:
+    """The class expression of a child: what is at KEY. Raises LookupError or ValueError."""
+    at = values.integer(key) if isinstance(child, list) else key
+    if isinstance(at, int) and at < 0:
+        raise IndexError(f"there is no element {key}")
+    expression = child[at]
+    if not isinstance(expression, str):
+        raise ValueError(f"a class expression must be a string, not {expression!r}")
+    return expression
+
+
+def _wanted(ctx: "Context", child: "Any", own: str | None, key: str | None, shape: str) -> bool:
+    """Whether the expression of CHILD holds: what is at KEY in it, or else its OWN key.
+
+    SHAPE is what it has to be part of. Raises LookupError or ValueError if it is not.
+    """
+    outer = "array" if own is None else "object"
+    inner = "arrays" if isinstance(child, list) else "objects"
+    if not isinstance(child, (dict, list)) or shape not in ("auto", f"{outer}_of_{inner}"):
+        raise ValueError(f"a child is no part of '{shape}'")
+    if key is not None:
+        return is_true(ctx, _expression(child, key))
+    if own is None:
+        raise ValueError("an array needs a key or an index")
+    return is_true(ctx, own)
+
+
+def classfilterdata(ctx: "Context", data: "Any", structure: str, key: str | None = None) -> "Any":
+    """The children of a container whose class expression holds."""
+    whole = values.container(ctx, data)
+    try:
+        if isinstance(whole, list):
+            return [child for child in whole if _wanted(ctx, child, None, key, structure)]
+        return {
+            own: child for own, child in whole.items() if _wanted(ctx, child, own, key, structure)
+        }
+    except (LookupError, ValueError) as error:
+        ctx.log("verbose", f"classfilterdata: {error}")
+        raise Failed("classfilterdata") from None
+
+
+# types
+
+_JSON_TYPES = {dict: "object", list: "array", str: "string", int: "int", bool: "boolean"}
+
+
+def _json_type(value: "Any") -> str:
+    if value is None:
+        return "null"
+    return "real" if isinstance(value, float) else _JSON_TYPES[type(value)]
+
+
+def type_(ctx: "Context", name: str, detail: str = "false") -> str:
+    """The type of the variable NAME or `none`; with DETAIL its origin, or what data it is."""
+    found = reached(ctx, name)
+    detailed = values.truth(detail)
+    if found is None:
+        return "policy none" if detailed else "none"
+    variable, value = found
+    if not detailed:
+        return variable.type
+    return f"data {_json_type(value)}" if variable.type == "data" else f"policy {variable.type}"
+
+
+def is_type(ctx: "Context", name: str, expected: str) -> bool:
+    """Whether the variable NAME is of the EXPECTED type, detailed if that has a blank in it."""
+    return type_(ctx, name, "true" if " " in expected else "false") == expected
+
+
+# arrays from text: ARRAY, the text, patterns of comments and separators, the most lines and bytes
+
+
+def _array(ctx: "Context", args: tuple[str, ...], kind: str, *, indexed: bool = False) -> str:
+    """Set the array that ARGS name from the text that they hold."""
+    array, text, comment, separator, most, size = args
+    text = values.text(values.octets(text)[: reading.limit(size)])
+    layout = reading.Layout(comment, separator, most, kind)
+    where = "string argument 2"
+    return reading.define_array(ctx, array, text, layout, where=where, indexed=indexed)
+
+
+def parsestringarray(ctx: "Context", *args: str) -> str:
+    """Set array[first field][n] from the lines of a text; how many lines those were."""
+    return _array(ctx, args, "string")
+
+
+def parsestringarrayidx(ctx: "Context", *args: str) -> str:
+    """As parsestringarray, but array[line][n]."""
+    return _array(ctx, args, "string", indexed=True)
+
+
+def parseintarray(ctx: "Context", *args: str) -> str:
+    """As parsestringarray, each field an integer."""
+    return _array(ctx, args, "int")
+
+
+def parserealarray(ctx: "Context", *args: str) -> str:
+    """As parsestringarray, each field a real."""
+    return _array(ctx, args, "real")

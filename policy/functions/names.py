@@ -1,0 +1,238 @@
+"""Functions about what has a name: variables, classes, bundles, their tags, and who called whom."""
+
+from policy import regexp
+from policy.context import SPECIAL_SCOPES, Variable, descend
+from policy.errors import Failed
+from policy.functions.logic import every_class, matching
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from policy.context import Context, Frame, Scope
+
+
+# variables
+
+
+def owner(ctx: "Context", name: str) -> tuple[Variable, tuple[str, ...]] | None:
+    """The variable that NAME means or leads into, and the indices that go on from there."""
+    bound = ctx.lookup(name) if "[" not in name else None
+    exact = ctx.variable(name)
+    if exact is not None:
+        return exact, ()
+    if bound is not None:
+        return Variable(bound, "string", ("source=agent",)), ()
+    indices = ctx.reference(name)[3]
+    base = name.partition("[")[0]
+    for kept in range(len(indices) - 1, -1, -1):
+        found = ctx.variable(base + "".join([f"[{index}]" for index in indices[:kept]]))
+        if found is not None and isinstance(found.value, (dict, list)):
+            return found, indices[kept:]
+    return None
+
+
+def reached(ctx: "Context", name: str) -> "tuple[Variable, Any] | None":
+    """The variable that NAME means or leads into, and the value at its end, which may be None."""
+    found = owner(ctx, name)
+    if found is None:
+        return None
+    variable, indices = found
+    try:
+        return variable, descend(variable.value, indices) if indices else variable.value
+    except KeyError:
+        return None
+
+
+def isvariable(ctx: "Context", name: str) -> bool:
+    """Whether the variable or the place in a container that NAME means is there."""
+    return reached(ctx, name) is not None
+
+
+def _prepared(ctx: "Context") -> None:
+    """Evaluate the variables of all bundles, because somebody is about to list them."""
+    while ctx.unprepared:
+        ctx.prepare(min(ctx.unprepared))
+
+
+def _of_scope(scope: "Scope") -> "Iterator[tuple[str, Variable]]":
+    """The variables of SCOPE, elements of arrays as `x[i]`."""
+    yield from list(scope.plain.items())
+    for name, elements in list(scope.arrays.items()):
+        for indices, variable in list(elements.items()):
+            yield name + "".join([f"[{index}]" for index in indices]), variable
+
+
+def _scopes(ctx: "Context") -> "Iterator[tuple[str, Iterator[tuple[str, Variable]]]]":
+    """All scopes, `bundle` or `ns:bundle`, each with its variables."""
+    _prepared(ctx)
+    yield "sys", iter(ctx.facts.items())
+    for key, scope in list(ctx.scopes.items()):
+        yield key, _of_scope(scope)
+
+
+def _matching(ctx: "Context", pattern: str, tags: tuple[str, ...]) -> "dict[str, Variable]":
+    """The variables whose whole name PATTERN spans; with TAGS, those with a tag that one spans."""
+    found: dict[str, Variable] = {}
+    try:
+        for key, variables in _scopes(ctx):
+            scope = key if ":" in key else f"default:{key}"
+            for name, variable in variables:
+                whole = f"{scope}.{name}"
+                if regexp.full(pattern, whole) and (
+                    not tags or any(regexp.full(tag, it) for tag in tags for it in variable.tags)
+                ):
+                    found[whole] = variable
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+        return {}
+    return found
+
+
+def variablesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]:
+    """The names, `ns:scope.name`, of the variables that PATTERN spans."""
+    return tuple(_matching(ctx, pattern, tags))
+
+
+def _plain(variable: Variable) -> "Any":
+    """The value of VARIABLE as it is in a container."""
+    return list(variable.value) if isinstance(variable.value, tuple) else variable.value
+
+
+def variablesmatching_as_data(ctx: "Context", pattern: str, *tags: str) -> "dict[str, Any]":
+    """The variables that PATTERN spans, by name."""
+    return {name: _plain(it) for name, it in _matching(ctx, pattern, tags).items()}
+
+
+def _state(variables: "Iterator[tuple[str, Variable]]") -> "dict[str, Any]":
+    """VARIABLES by name, those of mangled names left out."""
+    return {name: _plain(variable) for name, variable in variables if "#" not in name}
+
+
+def datastate(ctx: "Context") -> "dict[str, Any]":
+    """All classes and all variables."""
+    classes = {name: True for name, _ in every_class(ctx)}
+    return {
+        "classes": classes,
+        "vars": {key: _state(variables) for key, variables in _scopes(ctx)},
+    }
+
+
+def bundlestate(ctx: "Context", bundle: str) -> "dict[str, Any]":
+    """The variables of BUNDLE (`b` or `ns:b`)."""
+    namespace, _, name = bundle.rpartition(":")
+    if name == "sys":
+        return _state(iter(ctx.facts.items()))
+    _prepared(ctx)
+    scope = ctx.scope_of(None if name in SPECIAL_SCOPES else namespace or "default", name)
+    if scope is None or not (scope.plain or scope.arrays):
+        ctx.log("verbose", f"bundlestate: there are no variables of bundle '{bundle}'")
+        raise Failed("bundlestate")
+    return _state(_of_scope(scope))
+
+
+# tags
+
+
+def _tags(have: tuple[str, ...], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The tags a thing HAS or, if KEYS has one, what those that say `key=...` say."""
+    if not keys:
+        return have
+    prefix = f"{keys[0]}="
+    return tuple(tag[len(prefix) :] for tag in have if tag.startswith(prefix))
+
+
+def getvariablemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
+    """The tags of a variable."""
+    found = owner(ctx, name)
+    if found is None:
+        ctx.log("verbose", f"getvariablemetatags found variable {name} without a value")
+        raise Failed("getvariablemetatags")
+    return _tags(found[0].tags, key)
+
+
+def getclassmetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
+    """The tags of a class."""
+    wanted = name.removeprefix("default:")
+    for known, tags in every_class(ctx):
+        if known in (wanted, ctx.class_key(wanted)):
+            return _tags(tags, key)
+    ctx.log("verbose", f"getclassmetatags: there is no class '{name}'")
+    raise Failed("getclassmetatags")
+
+
+def getbundlemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
+    """The tags of a bundle: its `tags` in `meta`."""
+    namespace, _, bundle = name.rpartition(":")
+    scope = ctx.scope_of(namespace or "default", f"{bundle}_meta")
+    tags = scope.get("tags", ()) if scope is not None else None
+    if tags is None or not isinstance(tags.value, tuple):
+        ctx.log("error", f"getbundlemetatags: there are no tags of bundle '{name}'")
+        raise Failed("getbundlemetatags")
+    return _tags(tags.value, key)
+
+
+# classes
+
+
+def classesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]:
+    """The classes that are set and that PATTERN spans."""
+    return tuple(dict.fromkeys(matching(ctx, pattern, tags)))
+
+
+def countclassesmatching(ctx: "Context", pattern: str, *tags: str) -> str:
+    """How many classes that PATTERN spans are set."""
+    return str(len(classesmatching(ctx, pattern, *tags)))
+
+
+# bundles
+
+
+def bundlesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]:
+    """The bundles, `ns:name`, that PATTERN spans, the last one written first.
+
+    Of TAGS only the first decides, as in the reference.
+    """
+    bundles: dict[str, tuple[str, ...]] = ctx.agent.bundles() if ctx.agent is not None else {}
+    try:
+        regexp.compile(pattern)
+        return tuple(
+            name
+            for name, have in reversed(bundles.items())
+            if regexp.full(pattern, name)
+            and (not tags or any(regexp.full(tags[0], tag) for tag in have))
+        )
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+        raise Failed("bundlesmatching") from None
+
+
+# who called whom
+
+
+def callstack_promisers(ctx: "Context") -> tuple[str, ...]:
+    """The promisers of the `methods` promises that led here, the outermost first."""
+    return tuple(ctx.agent.promisers()) if ctx.agent is not None else ()
+
+
+def callstack_callers(ctx: "Context") -> "list[dict[str, Any]]":
+    """The bundles being evaluated, the outermost first."""
+    frames: list[Frame] = []
+    frame: Frame | None = ctx.frame
+    while frame is not None and frame.bundle:
+        frames.insert(0, frame)
+        frame = frame.caller
+    return [
+        {
+            "type": "bundle",
+            "frame": len(frames) - depth,
+            "depth": depth,
+            "bundle": {
+                "bundleType": it.kind,
+                "name": it.bundle,
+                "namespace": it.namespace,
+            },
+        }
+        for depth, it in enumerate(frames)
+    ]
