@@ -373,7 +373,7 @@ def workdir(name: str, chosen: str, environ: "Mapping[str, str]") -> str:
 
 
 def _colored(name: str, chosen: object, environ: "Mapping[str, str]") -> bool:
-    """Whether log lines are coloured; troth's own talk goes to stderr, that of cf-* to stdout."""
+    """Whether what NAME prints is coloured: its log lines, or the diffs of a plan."""
     if chosen in ("always", "never"):
         return chosen == "always"
     if environ.get("NO_COLOR"):
@@ -381,4 +381,4 @@ def _colored(name: str, chosen: object, environ: "Mapping[str, str]") -> bool:
     classic = name.startswith("cf-")
     if classic and chosen is None:
         return environ.get("CFENGINE_COLOR") == "1"
-    return os.isatty(1 if classic else 2)
+    return os.isatty(1 if classic or name == "plan" else 2)

@@ -44,12 +44,14 @@ class Promise:
     @property
     def bundle(self) -> str:
         """The name of the bundle that it stands in."""
-        return self.written.bundle.name
+        name: str = self.written.bundle.name
+        return name
 
     @property
     def namespace(self) -> str:
         """The namespace of that bundle."""
-        return self.written.bundle.namespace
+        namespace: str = self.written.bundle.namespace
+        return namespace
 
     @property
     def path(self) -> str:
@@ -59,7 +61,8 @@ class Promise:
     @property
     def line(self) -> int:
         """The line that it begins on."""
-        return self.written.line
+        line: int = self.written.line
+        return line
 
     @property
     def handle(self) -> str:

@@ -4,14 +4,16 @@ import os
 
 from agent import bundle as bundles
 from agent.actuators import actuator
-from agent.outcome import Outcome, merge
-from policy import cache, define, functions, load
+from agent.outcome import OUTCOMES, Outcome, merge
+from policy import cache, functions, load
 from policy.context import Context, Frame, Scope
 from policy.errors import Aborted, Fatal, PolicyError, Unresolved
+from policy.evaluate import evaluate as worth
 from policy.plan import evaluated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from agent.host import Host
@@ -53,7 +55,7 @@ class Run:
         self.done: set[str] = set()
         self.edit: Any = None
         self.results: dict[str, str] = {}
-        self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        self.counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.children: list[int] = []
         self.aborting = ""
         self.abandoned: set[Frame] = set()
@@ -124,7 +126,7 @@ class Run:
             if written.promiser == "tags":
                 for name, value in written.attributes:
                     if name in ("slist", "string"):
-                        found = define.evaluate(value, self.ctx)
+                        found = worth(value, self.ctx)
                         return found if type(found) is tuple else (str(found),)
         return ()
 
@@ -243,7 +245,7 @@ def _caller(run: Run) -> str | None:
     return f"{caller.namespace}:{caller.bundle}" if caller is not None and caller.bundle else None
 
 
-_SPECIAL = {
+_SPECIAL: "dict[str, Callable[[Run], str | None]]" = {
     "bundle": lambda run: run.ctx.frame.bundle,
     "namespace": lambda run: run.ctx.frame.namespace,
     "calling_bundle": _caller,
@@ -420,7 +422,7 @@ def sequence(run: Run) -> "list[tuple[str, tuple[Any, ...]]]":
         if type(item) is tuple and item[0] == "bundle":
             found.append(evaluated(item, run.ctx))
             continue
-        for name in define.evaluate(("list", item), run.ctx):
+        for name in worth(("list", item), run.ctx):
             value = run.ctx.lookup(name[2:-1]) if name[:2] in ("$(", "${") else None
             names = value if type(value) is tuple else (name,)
             found += [(one, ()) for one in names if one != "cf_null"]
@@ -522,9 +524,9 @@ def plan(settings: "Settings", log: "Log") -> int:
     return exit_bits(run, bool(run.planned.steps))
 
 
-def exit_bits(run: Run, changes: bool) -> int:  # noqa: FBT001  # the one thing it is told
+def exit_bits(run: Run, changes: bool) -> int:
     """2 for CHANGES, 4 if something failed or stays unknown, 6 for both."""
-    unwell = any(run.counts[outcome] for outcome in Outcome if outcome >= Outcome.FAILED)
+    unwell = any(run.counts[outcome] for outcome in OUTCOMES if outcome >= Outcome.FAILED)
     if run.planned is not None:
         unwell = unwell or any(step.unknown for step in run.planned.steps)
     return 2 * changes + 4 * unwell

@@ -20,6 +20,7 @@ from policy.syntax import (
     Bundle,
     Call,
     Guard,
+    List,
     Name,
     Policy,
     Promise,
@@ -196,6 +197,9 @@ def _note_body(found: Facts, body: Body) -> None:
             found["parents"].append((*key, name, count, _at(value.span)))
         elif vocabulary.body_kind(body.type, attribute.name) == "bundle":
             _note_call(found, ("bundle", "agent", body.namespace), value)
+        elif attribute.name == "bundlesequence" and isinstance(value, List):
+            for item in value.items:
+                _note_call(found, ("bundle", "agent", body.namespace), item)
         elif attribute.name == "require_comments" and body.type == "common":
             wanted = isinstance(value, Text | Name) and value.value in ("true", "yes", "on")
             found["comments"] = wanted

@@ -15,6 +15,7 @@ from policy.syntax import (
     Call,
     List,
     ListRef,
+    Name,
     Promise,
     Rval,
     Section,
@@ -303,5 +304,22 @@ def _body_attribute(body: Body, attribute: Attribute, host_package: str) -> Iter
         return
     if known.type == "bundle":
         yield from _reference(known, attribute, host_package)
+    elif known.name == "bundlesequence":
+        yield from _sequence(attribute, host_package)
     elif body.type != "promise":  # a module's path is judged when it is started
         yield from value(known, attribute.value, host_package)
+
+
+def _sequence(attribute: Attribute, host_package: str) -> Iterator[Diagnostic]:
+    """A bundlesequence: what looks like a call in it is a bundle with arguments, or a function."""
+    if isinstance(attribute.value, Text | Name):
+        message = "Attempted to give a scalar to a non-scalar type"
+        yield Diagnostic(message, attribute.value.span, f"'{attribute.name}' is a list: {{ ... }}")
+        return
+    items = attribute.value.items if isinstance(attribute.value, List) else (attribute.value,)
+    for item in items:
+        if isinstance(item, Call) and item.name in SIGNATURES:
+            yield from call(item, None, host_package)
+        elif isinstance(item, Call):
+            for arg in item.args:
+                yield from calls_in(arg, host_package)

@@ -284,18 +284,11 @@ def call(node: Call, wanted: tuple[str, ...] | None, host_package: str) -> Itera
     if wanted is not None and signature[0] not in wanted:
         hint = f"'{node.name}' returns {signature[0]}, wanted is {' or '.join(wanted) or 'a word'}"
         yield Diagnostic("Function does not return the required type", node.span, hint)
-    yield from _remarks(node, signature[3], host_package)
-    yield from _count(node, signature[3])
-    yield from arguments(node, host_package)
-
-
-def _remarks(node: Call, flags: str, host_package: str) -> Iterator[Diagnostic]:
-    if "X" in flags:
-        message = f"the function '{node.name}' is deprecated"
-        yield Diagnostic(message, node.span, severity="warning", kind="deprecated")
     if not _supported(node.name, host_package):
         message = f"the function '{node.name}' is not yet supported"
         yield Diagnostic(message, node.span, severity="warning", kind="unsupported")
+    yield from _count(node, signature[3])
+    yield from arguments(node, host_package)
 
 
 _supported = lru_cache(maxsize=None)(supported)  # asked for each call, and it imports

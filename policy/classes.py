@@ -116,12 +116,12 @@ def truth(expression: "Expression", ctx: "Context") -> bool:
         return ctx.defined(expression)
     if type(expression) is bool:
         return expression
-    operator = expression[0]  # type: ignore[index]  # neither str nor bool: a tuple
-    terms = expression[1:]  # type: ignore[index]  # as above
+    operator = expression[0]
+    terms = expression[1:]
     if operator == "&":
-        return all([truth(term, ctx) for term in terms])
+        return all(truth(term, ctx) for term in terms)
     if operator == "|":
-        return any([truth(term, ctx) for term in terms])
+        return any(truth(term, ctx) for term in terms)
     return not truth(terms[0], ctx)
 
 

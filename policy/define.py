@@ -5,7 +5,6 @@ from policy.context import SPECIAL_SCOPES, Variable, scope_key
 from policy.errors import Failed, Fatal, Unresolved
 from policy.evaluate import evaluate
 from policy.iterate import combinations, iterates
-from policy.plan import evaluated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +135,8 @@ def variables(written: "Written", ctx: "Context", done: "set[str]") -> None:
 
 def _assign(name: str, written: "Written", ctx: "Context") -> None:
     """Set the variable NAME to what WRITTEN says, if its value can be had."""
-    kind, rval, policy = "", None, ""
+    kind, policy = "", ""
+    rval: Any = None
     for attribute, value in written.attributes:
         if attribute in TYPES:
             kind, rval = attribute, value
@@ -486,7 +486,8 @@ def _dist(name: str, rval: "Any", ctx: "Context") -> bool:
 
 def _select(rval: "Any", ctx: "Context") -> bool:
     """`select_class`: one of the names, always the same on this host."""
-    from policy.values import canonify, one_at_a_time
+    from policy.numbers import one_at_a_time
+    from policy.values import canonify
 
     names = evaluate(rval, ctx)
     if not names or (len(names) == 1 and strings.is_list_reference(names[0])):
@@ -501,4 +502,3 @@ def _select(rval: "Any", ctx: "Context") -> bool:
 
 KEEPERS = {"vars": variables, "classes": set_classes, "meta": meta, "defaults": defaults}
 
-__all__ = ["KEEPERS", "bound", "condition", "evaluated", "instances", "permitted"]

@@ -11,7 +11,7 @@ An rval is a `str` (a constant) or a tuple headed by its operator:
 """
 
 from policy.errors import Failed, Fatal, Unresolved
-from policy.strings import expandable, is_list_reference, parse
+from policy.strings import expandable, is_list_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,5 +177,3 @@ OPERATORS = {
     "json": _json,
     "call": _call,
 }
-
-__all__ = ["evaluate", "expand", "expandable", "parse"]

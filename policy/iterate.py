@@ -37,7 +37,8 @@ def iterates(references: "tuple[Rval, ...]", ctx: "Context") -> bool:
 
 def combinations(references: "tuple[Rval, ...]", ctx: "Context") -> "Iterator[None]":
     """Bind `ctx.wheels` to each combination of the items of REFERENCES, the last one fastest."""
-    ctx.wheels = wheels = {}
+    wheels: dict[str, str] = {}
+    ctx.wheels = wheels
     try:
         yield from _spin(references, 0, wheels, ctx)
     finally:

@@ -5,9 +5,10 @@ Files come in through a READER, so that the language does not know where policy 
 
 import marshal
 
-from policy import define
 from policy.cache import digest
+from policy.classes import truth
 from policy.context import Frame, Scope, scope_key
+from policy.define import KEEPERS
 from policy.errors import PolicyError, Unresolved
 from policy.plan import Bundle, Plan, evaluated
 from policy.strings import expandable, is_list_reference
@@ -195,9 +196,9 @@ def sweep(promises: "list[Any]", ctx: "Context", done: set[str]) -> None:
     """Keep each of PROMISES (of a type that the language keeps by itself) whose guard holds."""
     if not promises:
         return
-    keep = define.KEEPERS[promises[0].type]
+    keep = KEEPERS[promises[0].type]
     for written in promises:
-        if written.guard is None or define.classes.truth(written.guard, ctx):
+        if written.guard is None or truth(written.guard, ctx):
             ctx.written = written
             keep(written, ctx, done)
 
@@ -207,7 +208,7 @@ def control(body: "Body", ctx: "Context") -> "dict[str, Any]":
     values: dict[str, Any] = {}
     ctx.written = body
     for guard, name, value in body.attributes:
-        if guard is None or define.classes.truth(guard, ctx):
+        if guard is None or truth(guard, ctx):
             if name == "bundlesequence":
                 values[name] = value  # its items may be calls of bundles, not of functions
                 continue

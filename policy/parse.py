@@ -1,42 +1,30 @@
 """From text to tree: a scanner and a driver for the LALR tables that lark makes of grammar.lark.
 
-lark computes the tables and is not imported again: they are plain data that `tables` gives and
-`build` takes back. Driving them here is several times faster than lark's own loop, and lets a
-mistake be explained by the symbols before it and parsing go on behind it.
+The tables are plain data that `tables` gives and `build` takes back, so lark itself is needed once.
+Driving them here is several times faster than lark's own loop, and the symbols before a mistake
+are at hand to explain it and to go on behind it.
 """
 
 from __future__ import annotations
 
 import gc
 import re
+from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from policy.construct import Builder, token_text
 from policy.diagnostics import Diagnostic
+from policy.mistakes import SUPERFLUOUS, Situation, explain
 from policy.source import Source, Span
-from policy.syntax import (
-    Attribute,
-    Body,
-    Bundle,
-    Call,
-    Guard,
-    List,
-    ListRef,
-    Name,
-    Policy,
-    Promise,
-    Section,
-    Text,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator
 
     from lark import Lark
 
-    from policy.syntax import Rval
-
-    Token = re.Match[str]
+    from policy.construct import Token
+    from policy.syntax import Policy
 
 VERSION = (3, 28, 0)
 FEATURES = frozenset(
@@ -44,25 +32,37 @@ FEATURES = frozenset(
      "tls_1_1", "tls_1_2", "tls_1_3", "xml", "yaml")
 )  # fmt: skip
 MAX_MISTAKES = 13
-MAX_NESTING = 10
 
-VERSIONS = r"\d{1,5}(?:\.\d{1,5}){0,2}"
 MACRO = (
-    r"@(?:else|endif|if (?:(?:minimum|maximum|before|at|after)_version\({v}\)"
-    r"|between_versions\({v} *, *{v}\)|feature\([A-Za-z0-9_]+\)))"
-).replace("{v}", VERSIONS)
-LONG = r"[\w.:]{1024,}"
-SET_WITH_WORDS = re.compile(r"\[(?:[^\\\]]|\\.)*?\\w(?:[^\\\]]|\\.)*\]")
+    r"@(?:else|endif|if (?:(?:minimum|maximum|before|at|after)_version\(<v>\)"
+    r"|between_versions\(<v> *, *<v>\)|feature\([A-Za-z0-9_]+\)))"
+).replace("<v>", r"\d{1,5}(?:\.\d{1,5}){0,2}")
+TOO_LONG = r"[\w.:]{1024,}"
+SET_WITH_WORDS = re.compile(r"(?<!\\)\[(?:[^\\\]]|\\.)*?\\w(?:[^\\\]]|\\.)*\]")
+MACRO_BRANCH = re.compile(r"^@(else|endif)", re.MULTILINE)
+# behind a mistake, reading goes on at one of these if it can stand there
+LANDMARKS = frozenset(
+    ("CLASS_GUARD", "STRING_GUARD", "PROMISE_GUARD", "LBRACE", "RBRACE", "BUNDLE", "BODY", "PROMISE", "END")
+)  # fmt: skip
+BLOCKS = frozenset(("BUNDLE", "BODY", "PROMISE"))
+# a state that one of these can follow is where a statement, a section or the `{` of a block is due
+LEVELS = frozenset(("CLASS_GUARD", "PROMISE_GUARD", "params"))
+QUOTES = frozenset("\"'`")
+UNFIT = -(1 << 30)
 
-ESCAPE = re.compile(r"\\(?:\n(.)|([\\\"']))", re.DOTALL)
-BLANK_BETWEEN_NAMES = re.compile(r"[_A-Za-z0-9][ \t]+[_A-Za-z0-9]")
-CLASS_NAME = re.compile(r"[A-Za-z0-9_:]+")
-ORDINARY_GUARD = re.compile(r"!?[A-Za-z0-9_:]++(?:[.&|]!?[A-Za-z0-9_:]++)*+")
-MACRO_END = re.compile(r"^@(else|endif)", re.MULTILINE)
+# what `@if` asks, by how our version compares with those that are given
+COMPARISONS: dict[str, Callable[..., bool]] = {
+    "minimum_version": lambda ours: ours >= 0,
+    "maximum_version": lambda ours: ours <= 0,
+    "before_version": lambda ours: ours < 0,
+    "at_version": lambda ours: ours == 0,
+    "after_version": lambda ours: ours > 0,
+    "between_versions": lambda low, high: low >= 0 and high <= 0,
+}
 
 
 class Grammar(NamedTuple):
-    """What drives the parser. A row maps symbols to a state to go to, or to `~rule` to reduce by."""
+    """What drives the parser. A row maps symbols to the state to go to, or to `~rule` to reduce by."""
 
     scanner: re.Pattern[str]
     rows: list[dict[str, int]]
@@ -82,43 +82,51 @@ def lark() -> Lark:
 
 
 def tables() -> bytes:
-    """The grammar as `build` takes it, made anew by lark: worth keeping, under grammar.lark's hash."""
-    import marshal
+    """The grammar as `build` takes it, made anew. To be kept under a key made of grammar.lark."""
+    from marshal import dumps
 
     from lark.grammar import Rule
 
     made = lark()
     data, memo = made.memo_serialize([Rule])
     table = data["parser"]["parser"]
-    tokens = {number: name.lstrip("$") for number, name in table["tokens"].items()}
-    numbers = {number: at for at, number in enumerate(memo)}
+    symbols = {number: name.lstrip("$") for number, name in table["tokens"].items()}
+    rules = {number: at for at, number in enumerate(memo)}
     rows: list[dict[str, int]] = [{} for _ in table["states"]]
     for state, actions in table["states"].items():
         for symbol, (reduces, to) in actions.items():
-            rows[state][tokens[symbol]] = ~numbers[to["@"]] if reduces else to
-    rows[table["end_states"]["policy"]]["END"] = table["end_states"]["policy"]
-    rules = [
+            rows[state][symbols[symbol]] = ~rules[to["@"]] if reduces else to
+    end = table["end_states"]["policy"]
+    rows[end]["END"] = end
+    named = [
         (len(rule["expansion"]), rule["origin"]["name"], rule["alias"] or rule["origin"]["name"])
         for rule in memo.values()
     ]
-    return marshal.dumps((_pattern(made), rows, rules, table["start_states"]["policy"]))
+    return dumps((_pattern(made), rows, named, table["start_states"]["policy"]))
 
 
 def _pattern(made: Lark) -> str:
-    """One expression for any token: blanks, then a group for each kind."""
+    """One expression for any token: blanks, then one group, named after its kind."""
     patterns = {terminal.name: terminal.pattern.to_regexp() for terminal in made.terminals}
     blanks = "|".join(patterns.pop(name) for name in made.ignore_tokens)
-    kinds = {"MACRO": MACRO, "LONG": LONG, **patterns, "END": r"\Z", "JUNK": "(?s:.)"}
+    kinds = {"MACRO": MACRO, "TOO_LONG": TOO_LONG, **patterns, "END": r"\Z", "JUNK": "(?s:.)"}
     groups = "|".join(f"(?P<{name}>{pattern})" for name, pattern in kinds.items())
-    return f"(?:{blanks})*+(?:{groups})".replace(r"\w", WORD)
+    return SET_WITH_WORDS.sub(_complement, f"(?:{blanks})*+(?:{groups})")
+
+
+def _complement(found: re.Match[str]) -> str:
+    """A set with word characters in it as all but the rest of ASCII: it compiles in no time."""
+    inside = re.compile(found[0], re.ASCII)
+    outside = [chr(code) for code in range(128) if not inside.match(chr(code))]
+    return f"[^{''.join(map(re.escape, outside))}]"
 
 
 @cache
 def build(data: bytes | None = None) -> Grammar:
     """The grammar out of DATA, which `tables` gave, or made anew."""
-    import marshal
+    from marshal import loads
 
-    pattern, rows, rules, start = marshal.loads(data or tables())
+    pattern, rows, rules, start = loads(data or tables())
     symbols = [""] * len(rows)
     for row in rows:
         for symbol, action in row.items():
@@ -139,194 +147,225 @@ def parse(source: Source, grammar: Grammar | None = None) -> tuple[Policy, list[
             gc.enable()
 
 
-class _Builder:
-    """Makes the tree: a method for each rule of the grammar, and what holds from here on."""
+class _Parser:
+    """Drives the tables over the tokens of one source, and finds the way on after a mistake."""
 
-    def __init__(self, source: Source, mistakes: list[Diagnostic]) -> None:
+    def __init__(self, source: Source, grammar: Grammar) -> None:
         self.source = source
-        self.mistakes = mistakes
-        self.namespace = "default"
-        self.top_down = False
-        self.guard_above: Guard | None = None
-        self.variable_guard_above: Guard | None = None
+        self.scanner, self.rows, rules, self.symbols, start = grammar
+        self.builder = Builder(source)
+        self.rules = [(size, origin, getattr(self.builder, name)) for size, origin, name in rules]
+        self.states = [start]
+        self.values: list[Any] = []
+        self.condition: Token | None = None
+        self.tokens = self.scan()
 
-    def span(self, token: Token, last: Token | None = None) -> Span:
-        start, end = token.span(token.lastindex or 0)
-        return Span(self.source, start, end if last is None else last.end())
+    def parse(self) -> tuple[Policy, list[Diagnostic]]:
+        """Read all tokens. What is not a whole block by then is not in the tree."""
+        for token in self.tokens:
+            if not self.advance(token.lastgroup or "", token):
+                self.recover(token)
+        mistakes = sorted(self.builder.mistakes, key=lambda mistake: mistake.span.start)
+        if len(mistakes) >= MAX_MISTAKES:
+            last = mistakes[MAX_MISTAKES - 1].span
+            mistakes[MAX_MISTAKES:] = [Diagnostic("Too many errors", last)]
+        return self.builder.policy(self.values[0] if self.values else []), mistakes
 
-    def mistake(self, message: str, span: Span, hint: str = "") -> None:
-        self.mistakes.append(Diagnostic(message, span, hint))
+    def advance(self, kind: str, token: Token) -> bool:
+        """Reduce what a token of KIND completes, then shift it. False if it cannot stand here."""
+        rows, states = self.rows, self.states
+        while (action := rows[states[-1]].get(kind)) is not None:
+            if action >= 0:
+                states.append(action)
+                self.values.append(token)
+                return True
+            self.reduce(~action)
+        return False
 
-    def policy(self, blocks: list[Bundle | Body]) -> Policy:
-        return Policy(tuple(blocks), Span(self.source, 0, len(self.source.text)))
+    def reduce(self, rule: int) -> None:
+        """Replace the parts of RULE, which are on the stack, by what is made of them."""
+        states, values = self.states, self.values
+        size, origin, make = self.rules[rule]
+        if size:
+            parts = values[-size:]
+            del values[-size:], states[-size:]
+            values.append(make(*parts))
+        else:
+            values.append(make())
+        states.append(self.rows[states[-1]][origin])
 
-    # sequences
+    # mistakes
 
-    def none(self) -> list[Any]:
-        return []
+    def recover(self, token: Token) -> None:
+        """Say what is wrong with TOKEN, and go on: as if it were right, without it, or behind it."""
+        self.settle()
+        symbols = [self.symbols[state] for state in self.states]
+        kind = token.lastgroup or ""
+        missing = self.report(symbols, kind, token)
+        if len(self.builder.mistakes) >= MAX_MISTAKES or token_text(token) in QUOTES:
+            self.tokens.close()
+        elif (symbols[-1], kind) in SUPERFLUOUS or self.insert(missing, kind, token):
+            return
+        elif symbols[-1] == "COMMA" and kind == "SEMICOLON":
+            del self.states[-1], self.values[-1]
+            self.advance(kind, token)
+        else:
+            self.skip(token)
 
-    def more(self, before: list[Any], one: Any, *_: Token) -> list[Any]:
-        before.append(one)
-        return before
+    def settle(self) -> None:
+        """Reduce what needs no look at the next token, so that the last symbol tells where we are."""
+        while True:
+            row = self.rows[self.states[-1]]
+            rules = {~action for action in row.values() if action < 0}
+            shifts = any(action >= 0 and symbol.isupper() for symbol, action in row.items())
+            if len(rules) != 1 or (shifts and not self.symbols[self.states[-1]].isupper()):
+                return
+            self.reduce(rules.pop())
 
-    def same(self, one: Any, *_: Any) -> Any:
-        return one
+    def report(self, symbols: list[str], kind: str, token: Token) -> tuple[str, ...]:
+        """Note the mistake; the tokens that may be missing before TOKEN."""
+        got = token_text(token).partition("\n")[0]
+        said = explain(symbols, kind, got)
+        if kind == "TOO_LONG":
+            said = Situation("identifier too long")
+        span = self.builder.span(token)
+        if kind == "END":
+            end = len(self.source.text.rstrip())
+            span = Span(self.source, end, end)
+        self.builder.mistake(said.message, span, self.unclosed(token) or said.hint)
+        return said.missing
 
-    def first(self, one: Any) -> list[Any]:
-        return [one]
+    def unclosed(self, token: Token) -> str:
+        """A hint if TOKEN touches a text of several lines: what closed that was meant to open one."""
+        before = deque(self.scanner.finditer(self.source.text, 0, token.start()), 2)[0]
+        string = before.groupdict().get("STRING") or ""
+        if "\n" not in string or token.start() < token.start(token.lastindex or 0):
+            return ""
+        line = self.builder.span(before).line
+        return f"the text that ends here begins in line {line}: is its closing quote missing there?"
 
-    def next(self, before: list[Any], _: Token, one: Any) -> list[Any]:
-        before.append(one)
-        return before
+    def fits(self, *kinds: str) -> bool:
+        """Whether tokens of these KINDS could follow."""
+        rows, states = self.rows, self.states.copy()
+        for kind in kinds:
+            while (action := rows[states[-1]].get(kind, UNFIT)) < 0:
+                if action == UNFIT:
+                    return False
+                size, origin, _ = self.rules[~action]
+                del states[len(states) - size :]
+                states.append(rows[states[-1]][origin])
+            states.append(action)
+        return True
 
-    # blocks
+    def insert(self, missing: tuple[str, ...], kind: str, token: Token) -> bool:
+        """Go on with TOKEN as if the one of the MISSING kinds that fits had been before it."""
+        for absent in missing:
+            if self.fits(absent, kind) and (kind not in BLOCKS or self.begins_line(token)):
+                self.advance(absent, token)
+                return self.advance(kind, token)
+        return False
 
-    def bundle(
-        self, keyword: Token, kind: Token, name: Token, params: list[Token], *inner: Any
-    ) -> Bundle:
-        self.section_over()
-        names = tuple([param["IDENT"] for param in params])
-        span = self.span(keyword, name)
-        return Bundle(
-            kind["IDENT"], name["IDENT"], names, tuple(inner[1]), span, self.namespace, self.top_down
-        )
+    def skip(self, token: Token | None) -> None:
+        """Drop the statement or the head of a block that was begun, up to where reading can go on."""
+        level = len(self.states) - 1
+        while level > 1 and not LEVELS & self.rows[self.states[level]].keys():
+            level -= 1
+        depth = [self.symbols[state] for state in self.states[level:]].count("LBRACE")
+        self.cut(level)
+        statement = "CLASS_GUARD" in self.rows[self.states[-1]]
+        while token is not None:
+            kind = token.lastgroup or ""
+            if kind == "SEMICOLON" and statement:
+                return
+            if kind == "RBRACE" and depth:
+                depth -= 1
+            elif kind in LANDMARKS and self.resume(kind, token):
+                return
+            elif kind == "LBRACE":
+                depth += 1
+            token = next(self.tokens, None)
 
-    def body(
-        self, keyword: Token, kind: Token, name: Token, params: list[Token], *inner: Any
-    ) -> Body:
-        self.section_over()
-        type_ = "promise" if keyword.lastgroup == "PROMISE" else kind["IDENT"]
-        if type_ == "promise" and kind["IDENT"] != "agent":
-            message = f"Custom promises only supported for 'agent', not '{kind['IDENT']}'"
-            self.mistake(message, self.span(kind))
-        if name["IDENT"] == "control" and params:
-            message = f"Control bodies cannot take arguments, body {type_} control"
-            self.mistake(message, self.span(params[0], params[-1]))
-        names = tuple([param["IDENT"] for param in params])
-        made = Body(
-            type_, name["IDENT"], names, tuple(inner[1]), self.span(keyword, name), self.namespace
-        )
-        if type_ == "file" and made.name == "control":
-            self.file_control(made)
-        return made
+    def resume(self, kind: str, token: Token) -> bool:
+        """Go on with TOKEN if it can stand here, or ends the block that was not closed."""
+        if self.advance(kind, token) or self.insert(("RBRACE",), kind, token):
+            return True
+        if kind != "END" and not (kind in BLOCKS and self.begins_line(token)):
+            return False
+        self.cut(1)
+        return self.advance(kind, token)
 
-    def file_control(self, body: Body) -> None:
-        """Note what `body file control` says about the rest of the file."""
-        for attribute in body.attributes:
-            name, value = attribute.name, attribute.value
-            if name not in ("namespace", "evaluation_order"):
-                continue
-            if isinstance(value, Call | List):
-                self.mistake(f"{name} must be a constant scalar string", value.span)
-            elif name == "namespace":
-                self.namespace = value.value
-            elif value.value in ("classic", "top_down"):
-                self.top_down = value.value == "top_down"
+    def cut(self, level: int) -> None:
+        """Forget what is on the stack above LEVEL."""
+        del self.states[level + 1 :], self.values[level:]
 
-    def no_params(self, *_: Token) -> list[Token]:
-        return []
+    def begins_line(self, token: Token) -> bool:
+        """Whether only blanks are before TOKEN on its line: inside of others, a keyword is a slip."""
+        start = token.start(token.lastindex or 0)
+        return not self.source.text[self.source.text.rfind("\n", 0, start) + 1 : start].strip()
 
-    def params(self, _: Token, names: list[Token], *__: Token) -> list[Token]:
-        return names
+    # tokens
 
-    def section(self, type_: Token, promises: list[Promise]) -> Section:
-        return Section(type_["PROMISE_GUARD"][:-1], tuple(promises), self.span(type_))
+    def scan(self) -> Generator[Token]:
+        """The tokens outside of what macros leave out."""
+        at: int | None = 0
+        while at is not None:
+            for token in self.scanner.finditer(self.source.text, at):
+                if token.lastgroup == "MACRO":
+                    at = self.macro(token)
+                    break
+                yield token
+            else:
+                at = None
+                if self.condition:
+                    self.unfinished(self.condition, "without ignore_state")
 
-    def type(self, token: Token) -> Token:
-        self.section_over()
-        return token
+    def macro(self, token: Token) -> int | None:
+        """Where to read on behind the macro TOKEN, or None if that makes no sense."""
+        word = token["MACRO"]
+        start = token.start("MACRO")
+        if word == "@else":
+            if not self.condition:
+                return self.fatal(token, "@else macro without a matching @if are not allowed")
+            return self.leave_out(token)
+        if start and self.source.text[start - 1] != "\n":
+            name = word.split(" ")[0]
+            return self.fatal(token, f"macro {name} must be at beginning of the line.")
+        if word == "@endif":
+            if not self.condition:
+                return self.fatal(token, "@endif macros without a matching @if are not allowed")
+            self.condition = None
+            return token.end()
+        if self.condition:
+            return self.fatal(token, "nested @if macros are not allowed")
+        self.condition = token
+        return token.end() if _holds(word) else self.leave_out(token)
 
-    def section_over(self) -> None:
-        self.guard_above = self.variable_guard_above = None
-
-    # guards
-
-    def guard(self, token: Token) -> None:
-        text = token["CLASS_GUARD"][:-2]
-        self.guard_above, self.variable_guard_above = Guard(text, self.span(token)), None
-        if BLANK_BETWEEN_NAMES.search(text):
-            self.mistake(
-                "class names can't be separated by whitespace without an intervening operator",
-                self.guard_above.span,
-                "'.' means and, '|' means or; a guard takes all words before it on its line",
-            )
-        if not _begins_with_expression(text):
-            hint = "no blanks inside, as in linux.(a|!b)::" if " " in text or "\t" in text else ""
-            self.mistake("Syntax error in context string", self.guard_above.span, hint)
-
-    def variable_guard(self, token: Token) -> None:
-        text = token["STRING_GUARD"][1:-3]
-        self.guard_above, self.variable_guard_above = None, Guard(text, self.span(token), True)
-
-    def misplaced_guard(self, token: Token) -> None:
-        text = token["STRING_GUARD"][1:-3]
-        message = f"Body attributes can't be put under a variable class '{text}'"
-        self.mistake(message, self.span(token), "in a body only a class expression can be a guard")
-        self.guard_above = None
-
-    # statements
-
-    def promise(
-        self, head: tuple[Token, Text, Rval | None], attributes: Any, end: Token | None = None
-    ) -> Promise:
+    def leave_out(self, token: Token) -> int | None:
+        """Where the text ends that the macro TOKEN leaves out."""
+        end = MACRO_BRANCH.search(self.source.text, token.end())
         if end is None:
-            attributes, end = (), attributes
-        token, promiser, promisee = head
-        return Promise(
-            promiser,
-            promisee,
-            tuple(attributes),
-            self.span(token, end),
-            self.guard_above,
-            self.variable_guard_above,
-        )
+            self.unfinished(token, "in ignore_state")
+            return None
+        if end[1] == "endif":
+            self.condition = None
+        return end.end()
 
-    def promiser(
-        self, token: Token, _: Token | None = None, promisee: Rval | None = None
-    ) -> tuple[Token, Text, Rval | None]:
-        return token, self.string(token), promisee
+    def fatal(self, token: Token, message: str) -> None:
+        self.builder.mistake(f"fatal: {message}", self.builder.span(token))
 
-    def attribute(self, name: Token, _: Token, value: Rval) -> Attribute:
-        return Attribute(name["IDENT"], value, self.span(name))
-
-    def setting(self, name: Token, _: Token, value: Rval) -> Attribute:
-        return Attribute(name["IDENT"], value, self.span(name), self.guard_above)
-
-    # values
-
-    def string(self, token: Token) -> Text:
-        value = token["STRING"][1:-1]
-        if "\\" in value:
-            value = ESCAPE.sub(r"\1\2", value)
-        return Text(value, self.span(token))
-
-    def name(self, token: Token) -> Name:
-        return Name(token["IDENT"], self.span(token))
-
-    def naked(self, token: Token) -> Text | ListRef:
-        value = token["NAKED"]
-        if value[0] == "@":
-            return ListRef(value, self.span(token))
-        return Text(value, self.span(token), naked=True)
-
-    def list(self, begin: Token, *inner: Any) -> List:
-        items = tuple(inner[0]) if len(inner) > 1 else ()
-        return List(items, self.span(begin, inner[-1]))
-
-    def call(self, callee: Token, _: Token, *inner: Any) -> Call:
-        args = tuple(inner[0]) if len(inner) > 1 else ()
-        made = Call(callee[callee.lastindex or 0], args, self.span(callee, inner[-1]))
-        if _nesting(made) == MAX_NESTING:
-            self.mistake("Nesting of functions is deeper than recommended", made.span)
-        return made
+    def unfinished(self, token: Token, state: str) -> None:
+        message = f"EOF seen while @if was waiting for @endif {state}"
+        self.builder.mistake(message, self.builder.span(token), "write @endif on a line of its own")
 
 
-def _nesting(call: Call) -> int:
-    return 1 + max([_nesting(arg) for arg in call.args if type(arg) is Call], default=0)
+def _holds(macro: str) -> bool:
+    """Whether the condition of an `@if` is true of us: as many parts of a version as are given count."""
+    word, _, rest = macro.removeprefix("@if ").rstrip(")").partition("(")
+    if word == "feature":
+        return rest in FEATURES
+    given = [tuple(int(part) for part in text.split(".")) for text in rest.split(",")]
+    return COMPARISONS[word](*[_compare(VERSION[: len(version)], version) for version in given])
 
 
-def _begins_with_expression(text: str) -> bool:
-    """Whether TEXT begins with a class expression; what comes behind it is not looked at."""
-    return True
-
-
+def _compare(ours: tuple[int, ...], other: tuple[int, ...]) -> int:
+    return (ours > other) - (ours < other)

@@ -186,28 +186,19 @@ def _constant(value: "Any") -> "Any":
 
 def _references(value: "Any", found: "dict[Rval, None]") -> None:
     """Collect the names that `$(...)` in VALUE refer to, in order, inner ones first."""
-    if type(value) is str:
-        return
     if type(value) is Linked:
-        if value.constant is None:
-            for _, _, part in value.attributes:
-                _references(part, found)
-        return
-    operator = value[0]
-    if operator in ("const", "json", "sequence"):
-        return
-    if operator == "var":
-        _references(value[1], found)
-        found.setdefault(value[1])
-    elif operator == "at":
-        _references(value[1], found)
-    elif operator == "bundle":
-        _references(value[1], found)
-        for part in value[2]:
+        for _, _, part in () if value.constant is not None else value.attributes:
             _references(part, found)
-    else:
-        for part in value[1:]:
+    elif type(value) is tuple and value[0] not in ("const", "json", "sequence"):
+        parts = value[1:]
+        if value[0] in ("var", "at"):
+            parts = value[1:2]
+        elif value[0] == "bundle":
+            parts = (value[1], *value[2])
+        for part in parts:
             _references(part, found)
+        if value[0] == "var":
+            found.setdefault(value[1])
 
 
 def substituted(value: "Any", params: "dict[str, Any]") -> "Any":

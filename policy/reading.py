@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MANY = 99999  # the most fields of a line
 TAGS = ("source=function", "function=buildlinearray")
+_LOOK_BACK = ("^", "(?<", "\\A", "\\G", "\\b", "\\B")  # what a pattern sees before its start by
 
 
 def limit(text: str) -> int:
@@ -22,42 +23,48 @@ def stripped(ctx: "Context", text: str, comment: str, where: str) -> str:
     """TEXT without what COMMENT matches. WHERE names the text in a warning."""
     if not comment:
         return text
+    octets = values.octets(text)
     try:
-        match = regexp.search(comment, text)
-        while match is not None:
-            start, end = match.span()
+        pattern = regexp.compile(comment)
+        while (match := pattern.find(octets)) is not None:
+            start, end = match.octets()
             if start == end:
                 ctx.log("warning", f"Comment regex '{comment}' matched empty string in '{where}'")
-                return text
-            text = text[:start] + text[end:]
-            match = regexp.search(comment, text)
+                break
+            octets = octets[:start] + octets[end:]
     except regexp.BadPattern as bad:
         ctx.log("error", str(bad))
-    return text
+    return values.text(octets)
 
 
 def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool) -> list[str]:
     """The pieces of TEXT between matches of SEPARATOR, MOST at most, the rest dropped.
 
-    A match that is empty and at the start ends it; a bad SEPARATOR leaves TEXT whole. Without
-    BLANKS empty pieces are left out, and do not count.
+    Each search sees only the rest. A match that is empty and at its start is the last; a bad
+    SEPARATOR leaves TEXT whole. Without BLANKS empty pieces are left out, and do not count.
     """
-    pieces: list[str] = []
-    rest, cut = text, False
+    pieces: list[bytes] = []
+    octets = values.octets(text)
+    at, cut = 0, False
+    looks_back = any(mark in separator for mark in _LOOK_BACK)
     try:
+        pattern = regexp.compile(separator)
         while len(pieces) < most:
-            match = regexp.search(separator, rest)
-            if match is None or match.span()[1] == 0:
+            match = pattern.find(octets, at)
+            if match is None or match.octets()[1] == at:
                 break
-            start, end = match.span()
-            if blanks or start:
-                pieces.append(rest[:start])
-            rest, cut = rest[end:], True
+            start, end = match.octets()
+            if blanks or start > at:
+                pieces.append(octets[at:start])
+            at, cut = end, True
+            if looks_back:
+                octets, at = octets[end:], 0
     except regexp.BadPattern as bad:
         ctx.log("error", str(bad))
+    rest = octets[at:]
     if len(pieces) < most and (rest or (blanks and cut)):
         pieces.append(rest)
-    return pieces
+    return [values.text(piece) for piece in pieces]
 
 
 def chunks(text: str, separator: str) -> list[str]:

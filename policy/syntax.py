@@ -56,7 +56,7 @@ Rval = Text | Name | ListRef | Call | List
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What must hold: a class expression (`linux.!Hr05::`), or a string if VARIABLE (`"$(c)"::`)."""
+    """What must hold: a class expression (`linux.!Hr05::`), or VARIABLE text (`"$(c)"::`)."""
 
     text: str
     span: Span = field(compare=False, repr=False)

@@ -100,8 +100,13 @@ def context_lines(promise: "Promise", run: "Run", level: str) -> None:
     run.log(level, f"Promise belongs to bundle '{promise.bundle}' {place}")
     if promise.comment:
         run.log(level, f"Comment is '{promise.comment}'")
-    if promise.promisee:
-        run.log(level, f"This was a promise to '{promise.promisee}'")
+    if promise.promisee is not None:
+        from policy.evaluate import evaluate
+
+        to = evaluate(promise.promisee, run.ctx)
+        if type(to) is tuple:
+            to = ' {"' + '","'.join(to) + '"}'
+        run.log(level, f"This was a promise to '{to}'")
 
 
 def concluded(kind: str, promise: "Promise", run: "Run", steps: "Steps") -> "Steps":

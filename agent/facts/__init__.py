@@ -60,7 +60,7 @@ VARIABLES = {name: theme for theme, names in (
 # themes that a class of any shape may belong to, the cheapest first
 ANYTHING = ("kernel", "distribution", "names")
 
-# first character: (what such a class begins with, theme); beside these clock and addresses
+# first character: (what such a class begins with, theme); addresses are told by their shape
 PREFIXES = {
     "V": (("VMware", "machine"),),
     "a": (("am_policy_hub", "role"),),
@@ -74,8 +74,8 @@ PREFIXES = {
     "v": (("virt_", "machine"),),
     "x": (("xen", "machine"),),
     **dict.fromkeys("0123456789", (("", "processors"),)),
+    **dict.fromkeys("ADEFGHJLMNOQSTWY", (("", "clock"),)),
 }
-CLOCK = frozenset("ADEFGHJLMNOQSTWY")  # what the classes of an instant begin with
 ADDRESS = "0123456789abcdef_"
 
 # what holds wherever this program runs
@@ -142,26 +142,29 @@ class World:
 class HardClasses(Mapping[str, tuple[str, ...]]):
     """The classes that nobody sets by policy, each with its tags."""
 
-    __slots__ = ("_known", "_world")
+    __slots__ = ("_known", "_left", "_world")
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._known = world.classes
+        self._left: tuple[str, ...] = ANYTHING
 
     def __contains__(self, name: object) -> bool:
         return name in self._known or self._found(str(name))
 
     def _found(self, name: str) -> bool:
         """Whether NAME turns up when the themes that it may belong to are looked at."""
-        world, found = self._world, self._world.found
-        for theme in _themes(name):
-            if theme not in found:
+        world, found, first = self._world, self._world.found, name[:1]
+        for start, theme in PREFIXES.get(first, ()):
+            if theme not in found and name.startswith(start):
                 world.need(theme)
-        for theme in ANYTHING:
-            if theme not in found:
-                world.need(theme)
-                if name in self._known:
-                    return True
+        if first in ADDRESS and "network" not in found and _addresslike(name):
+            world.need("network")
+        while self._left:
+            if name in self._known:
+                return True
+            world.need(self._left[0])
+            self._left = self._left[1:]
         return name in self._known
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
@@ -192,10 +195,12 @@ class Facts(Mapping[str, Variable]):
 
     def __getitem__(self, name: str) -> Variable:
         world = self._world
-        if name not in world.variables:
-            theme = _theme(name)
-            if theme is not None:
-                world.need(theme)
+        found = world.variables.get(name)
+        if found is not None:
+            return found
+        theme = _theme(name)
+        if theme is not None:
+            world.need(theme)
         return world.variables[name]
 
     def __iter__(self) -> "Iterator[str]":
@@ -220,15 +225,9 @@ def _theme(name: str) -> str | None:
     return "clock" if base.startswith("time_based_") else VARIABLES.get(base)
 
 
-def _themes(name: str) -> list[str]:
-    """The themes that a class spelled like NAME may belong to, beside ANYTHING."""
-    first = name[:1]
-    likely = [theme for start, theme in PREFIXES.get(first, ()) if name.startswith(start)]
-    if first in CLOCK:
-        likely.append("clock")
-    elif first in ADDRESS and name.count("_") > 1 and not name.strip(ADDRESS):
-        likely.append("network")
-    return likely
+def _addresslike(name: str) -> bool:
+    """Whether NAME may be an address: `127_0_0_1`, `fd00__2`."""
+    return name.count("_") > 1 and not name.strip(ADDRESS)
 
 
 def _force(world: World) -> None:

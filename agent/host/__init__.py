@@ -214,6 +214,11 @@ class Host:
         with Place(path) as place:
             os.chown(place.name, uid, gid, dir_fd=place.fd, follow_symlinks=False)
 
+    def touch(self, path: str) -> None:
+        """Set the times of PATH to now."""
+        with Place(path) as place:
+            os.utime(place.name, dir_fd=place.fd)
+
     def utime(self, path: str, atime: float, mtime: float) -> None:
         """Set the times of PATH, in seconds since the epoch."""
         with Place(path) as place:

@@ -1,4 +1,4 @@
-"""What the functions of several modules expect of an argument, and what they say if it is not so."""
+"""What functions of several modules expect of an argument, and what they say if it is not so."""
 
 from policy import regexp, values
 from policy.errors import Failed

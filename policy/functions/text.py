@@ -1,6 +1,7 @@
 """Functions that make text of text. All of them count and cut octets, not characters."""
 
 from policy import reading, values
+from policy.functions import printf
 from policy.functions.arguments import integer, pattern, refuse
 from policy.values import octets, text
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from policy.context import Context
 
 _LONGEST = 4095  # octets in the buffers of the reference
+_LONGEST_PIECE = 1023
 _BLANK = " \t\n\r\v\f"
 
 
@@ -131,9 +133,7 @@ def _pairs(ctx: "Context", find: "Any", replacement: "Any") -> list[tuple[str, s
     lists = [values.container(ctx, it, scalars=True) for it in (find, replacement)]
     if not all(isinstance(it, list) for it in lists) or len(lists[0]) != len(lists[1]):
         refuse(ctx, "string_replace: two lists of the same length are needed")
-    return [
-        (values.raw(old), values.raw(new)) for old, new in zip(lists[0], lists[1], strict=True)
-    ]
+    return [(values.raw(old), values.raw(new)) for old, new in zip(lists[0], lists[1], strict=True)]
 
 
 # splitting
@@ -148,22 +148,24 @@ def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple
     """The pieces between matches of SEPARATOR, the last of MOST with all the rest in it."""
     count = integer(ctx, most)
     if count < 1:
-        refuse(ctx, f"string_split: the number of pieces has to be 1 or more, not {count}", "verbose")
+        refuse(
+            ctx, f"string_split: the number of pieces has to be 1 or more, not {count}", "verbose"
+        )
     compiled = pattern(ctx, separator)
-    pieces, rest = [], octets(whole)
+    pieces: list[str] = []
+    rest = octets(whole)
     while len(pieces) < count - 1:
         match = compiled.find(rest)
         if match is None:
             break
         start, end = match.octets()
         if start > _LONGEST_PIECE:
-            ctx.log("warning", f"string_split: a piece of {start} octets is cut to {_LONGEST_PIECE}")
+            ctx.log(
+                "warning", f"string_split: a piece of {start} octets is cut to {_LONGEST_PIECE}"
+            )
         pieces.append(text(rest[: min(start, _LONGEST_PIECE)]))
         rest = rest[end:]
     return (*pieces, text(rest))
-
-
-_LONGEST_PIECE = 1023
 
 
 def lastnode(ctx: "Context", whole: str, separator: str) -> str:
@@ -194,17 +196,54 @@ def dirname(ctx: "Context", path: str) -> str:
 
 # format
 
+_REFUSED_MODIFIERS = frozenset("hLqjzt")
 
-class _Spec:
-    """One `%` of a format, taken apart: `%-5.2lf`."""
 
-    __slots__ = ("conversion", "flags", "long", "precision", "width")
+def format_(ctx: "Context", template: str, *arguments: "Any") -> str:
+    """TEMPLATE with ARGUMENTS in the places of its specifications, as C's printf has it."""
+    shown: list[str] = []
+    rest = list(arguments)
+    for part in printf.parts(template):
+        if part[:1] != "%":
+            shown.append(part)
+        elif part == "%%":
+            shown.append("%")
+        elif not rest:
+            refuse(ctx, "format() didn't have enough parameters")
+        else:
+            shown.append(_formatted(ctx, part, rest.pop(0)))
+    return "".join(shown)
 
-    def __init__(self, written: str) -> None:
-        """Raises ValueError if C would not know WRITTEN, or crash over it."""
-        body = written[1:-1]
-        rest = body.lstrip("-+ #0")
-        self.flags = body[: len(body) - len(rest)]
-        rest, _, modifier = _before(rest, "l")
-        width, point, precision = rest.partition(".")
-        ...
+
+def _formatted(ctx: "Context", written: str, argument: "Any") -> str:
+    """ARGUMENT as the specification that is WRITTEN in the template shows it."""
+    for char in written:
+        if char in _REFUSED_MODIFIERS:
+            refuse(
+                ctx,
+                f"format() does not allow modifier character '{char}' "
+                f"in format specifier '{written}'.",
+            )
+    try:
+        spec = printf.Spec(written)
+    except ValueError:
+        refuse(ctx, f"format() does not know the format specifier '{written}'")
+    if spec.conversion == "S":
+        return spec.string(_shown(ctx, argument))
+    if spec.conversion not in "doxfs":
+        return "(unhandled format)"
+    if not isinstance(argument, str):
+        refuse(ctx, f"format() cannot show a container as '{written}'")
+    if spec.conversion == "s":
+        return spec.string(argument)
+    return spec.real(argument) if spec.conversion == "f" else spec.integer(argument)
+
+
+def _shown(ctx: "Context", argument: "Any") -> str:
+    """A container as JSON; a list of strings that is named as policy writes it."""
+    if isinstance(argument, str):
+        variable = ctx.variable(argument)
+        if variable is not None and variable.type == "slist":
+            items = [item.replace('"', '\\"') for item in variable.value]
+            return "{ " + ", ".join([f'"{item}"' for item in items]) + " }"
+    return values.dump_json(values.container(ctx, argument))

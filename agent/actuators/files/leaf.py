@@ -43,7 +43,7 @@ def leaf(task: "Task", path: str, status: "Status") -> "Steps":
     if stat.S_ISDIR(status.st_mode) and _is_skipped_base(task, path):
         task.log("verbose", f"Promise to skip base directory '{path}'")
         return
-    yield from attributes(task, path, status)
+    yield from attributes(task, path, status, task.body("perms") or {})
 
 
 def _is_skipped_base(task: "Task", path: str) -> bool:

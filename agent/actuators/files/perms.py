@@ -27,7 +27,7 @@ SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
 def in_order(perms: "dict[str, Any]", status: "Status", host: "Host") -> bool:
-    """Whether the plain file of STATUS is as PERMS promise; False also where there is more to say."""
+    """Whether the plain file of STATUS is as PERMS promise and there is nothing to say."""
     mode = perms.get("mode")
     if status.st_mode & SET_ID:
         return False
@@ -62,9 +62,8 @@ def _among(number: int, names: "Any", find: "Any", field: str) -> bool:
     return met
 
 
-def attributes(task: "Task", path: str, status: "Status") -> "Steps":
-    """Yield what it takes for PATH to be as `perms` promise; no other attribute is looked at."""
-    perms = task.body("perms") or {}
+def attributes(task: "Task", path: str, status: "Status", perms: "dict[str, Any]") -> "Steps":
+    """Yield what it takes for PATH, which is as STATUS says, to be as PERMS promise."""
     have = status.st_mode & modes.ALL
     try:
         want = _mode(perms, status)
@@ -123,9 +122,7 @@ def mode(task: "Task", path: str, status: "Status", have: int, want: int) -> "St
     )
 
 
-def ownership(
-    task: "Task", path: str, status: "Status", owners: "Any", groups: "Any"
-) -> "Steps":
+def ownership(task: "Task", path: str, status: "Status", owners: "Any", groups: "Any") -> "Steps":
     """Yield the change of PATH to the first known one of OWNERS and of GROUPS, if it has none."""
     uid = yield from _wanted(task, path, status.st_uid, owners, _USERS)
     gid = yield from _wanted(task, path, status.st_gid, groups, _GROUPS)
@@ -162,9 +159,7 @@ _USERS = ("Owner", "owners", "pw_uid", "UID for user", "getpwnam")
 _GROUPS = ("Group", "groups", "gr_gid", "GID for group", "getgrnam")
 
 
-def _wanted(
-    task: "Task", path: str, have: int, names: "Any", words: tuple[str, ...]
-) -> "Steps":
+def _wanted(task: "Task", path: str, have: int, names: "Any", words: tuple[str, ...]) -> "Steps":
     """The number to change to, or SAME; says which of NAMES are unknown."""
     if names is None:
         return SAME
@@ -184,9 +179,7 @@ def _wanted(
         yield kept(f"{title} of '{path}' as promised ({have})")
         return SAME
     if not numbers:
-        yield failed(
-            f"None of the promised {plural} for '{path}' exist -- see INFO logs for more"
-        )
+        yield failed(f"None of the promised {plural} for '{path}' exist -- see INFO logs for more")
         return SAME
     return numbers[0]
 

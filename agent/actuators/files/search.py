@@ -50,7 +50,7 @@ def _is_file(run: "Run", path: str) -> bool:
 
 
 class Walk:
-    """A search through a tree: how deep, over which links and devices, through which directories."""
+    """A search through a tree: how deep, over which links and devices, where not."""
 
     __slots__ = ("depth", "device", "exclude", "include", "links", "task", "xdev")
 
@@ -102,7 +102,10 @@ class Walk:
                     return
                 status = target
         if self.xdev and status.st_dev != self.device:
-            task.log("verbose", f"Skipping '{path}' on different device - use xdev option to change this.")
+            task.log(
+                "verbose",
+                f"Skipping '{path}' on different device - use xdev option to change this.",
+            )
             return
         if stat.S_ISDIR(status.st_mode):
             if self.pruned(path):
@@ -195,6 +198,7 @@ def _expanded(run: "Run", base: str, parts: list[str]) -> "Iterator[str]":
     try:
         names = entries(run, directory or "/")
     except OSError:
+        yield "/".join([base, *parts])  # perhaps somebody wants to create it
         return
     for name in names:
         if regexp.full(parts[at], name):

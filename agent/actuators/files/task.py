@@ -40,9 +40,9 @@ class Task:
         self.selector: Selector | None = None
         body = self.body("file_select")
         if body is not None and "file_result" in body:
-            from agent.actuators.files.select import Selector
+            from agent.actuators.files import select
 
-            self.selector = Selector(body, run)
+            self.selector = select.Selector(body, run)
 
     def visit(self, path: str) -> None:
         """Let `this.promiser` be PATH, in the attributes as well."""
@@ -90,11 +90,18 @@ class Task:
         """Whether `file_select`, if there is one, lets PATH through."""
         return self.selector is None or self.selector.selects(path, status)
 
+    def gate(self, would: str) -> Change:
+        """A step that is only announced: what it says is done by the steps after it."""
+        return Change(would, "", lambda: Outcome.SKIPPED)
+
     def change(
         self, would: str, done: str, act: "Callable[[], object]", complaint: str = "",
-        *, refused: Outcome = Outcome.FAILED, level: str = "info",
+        *, refused: Outcome = Outcome.FAILED, quiet: bool = False,
     ) -> Change:  # fmt: skip
-        """A step that ACT takes; where the system refuses, COMPLAINT says so and it is REFUSED."""
+        """A step that ACT takes; where the system refuses, COMPLAINT says so and it is REFUSED.
+
+        QUIET: a gate has announced it.
+        """
 
         def apply() -> Outcome | None:
             try:
@@ -106,7 +113,7 @@ class Task:
                 return refused
             return None
 
-        return Change(would, done, apply, level=level)
+        return Change(would, done, apply, quiet=quiet)
 
 
 def repaired(message: str) -> Verdict:

@@ -1,0 +1,142 @@
+"""Functions that run programs: their output, whether they succeed, what modules say."""
+
+from agent import modules
+from agent.functions.files import isexecutable
+from policy import reading, values
+from policy.errors import Failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.host.execute import Finished
+    from policy.context import Context
+
+_LIMIT = 100 * 1024 * 1024  # octets of output
+_BLANK = " \t\n\r\v\f"
+
+
+def _startable(ctx: "Context", function: str, command: str, shell: str) -> bool:
+    """Whether COMMAND may be run; why not is logged."""
+    if shell == "powershell":
+        ctx.log("error", "Powershell is only supported on Windows")
+        return False
+    program = modules.program(command)
+    if not program.startswith("/"):
+        if shell == "noshell":
+            ctx.log("error", f"{function} '{command}' does not have an absolute path")
+        return shell != "noshell"
+    if isexecutable(ctx, program):
+        return True
+    if ctx.host.stat(program) is None:
+        ctx.log("error", f"Proposed executable file '{program}' doesn't exist")
+    ctx.log("error", f"{function} '{command}' is assumed to be executable but isn't")
+    return False
+
+
+def _run(ctx: "Context", function: str, command: str, shell: str, output: str) -> "Finished":
+    """COMMAND run to its end. Raises Failed."""
+    if not _startable(ctx, function, command, shell):
+        raise Failed(function)
+    try:
+        finished: Finished = ctx.host.execute(
+            command, shell=shell != "noshell", merge=output == "both", limit=_LIMIT
+        )
+    except OSError as error:
+        ctx.log("error", f"Couldn't open pipe to command '{command}'. ({error.strerror})")
+        raise Failed(function) from None
+    return finished
+
+
+def _heard(finished: "Finished", output: str) -> str:
+    """What a program wrote to where OUTPUT says, without the blanks at its end."""
+    said = finished.err if output == "stderr" else finished.out
+    return values.text(b"\n".join([line.partition(b"\0")[0] for line in said.split(b"\n")])).rstrip(
+        _BLANK
+    )
+
+
+def execresult(ctx: "Context", command: str, shell: str, output: str = "both") -> str:
+    """What COMMAND writes."""
+    return _heard(_run(ctx, "execresult", command, shell, output), output)
+
+
+def execresult_as_data(
+    ctx: "Context", command: str, shell: str, output: str = "both"
+) -> "dict[str, Any]":
+    """What COMMAND writes, and how it ends: -1 if a signal ended it."""
+    finished = _run(ctx, "execresult_as_data", command, shell, output)
+    return {"exit_code": max(finished.returncode, -1), "output": _heard(finished, output)}
+
+
+def returnszero(ctx: "Context", command: str, shell: str) -> bool:
+    """Whether COMMAND ends with status 0; one that a signal ended counts as if it did."""
+    if not _startable(ctx, "returnszero", command, shell):
+        return False
+    try:
+        finished: Finished = ctx.host.execute(command, shell=shell != "noshell", limit=_LIMIT)
+    except OSError as error:
+        ctx.log("error", f"Couldn't open pipe to command '{command}'. ({error.strerror})")
+        return False
+    if (
+        finished.out
+        and ctx.agent is not None
+        and (shell != "noshell" or ctx.agent.log.wants("info"))
+    ):
+        ctx.agent.log.show(values.text(finished.out))
+    return finished.returncode <= 0
+
+
+# modules
+
+
+def usemodule(ctx: "Context", name: str, args: str) -> bool:
+    """Run a module of ours and take in what it says; whether it ends with status 0."""
+    path = f"{ctx.facts['workdir'].value}/modules/{name}"
+    quoted = f'"{path}"'
+    status = ctx.host.stat(path)
+    if status is None:
+        ctx.log("error", f"Plug-in module '{quoted}' not found")
+        raise Failed("usemodule")
+    if status.st_uid not in (0, ctx.host.uid):
+        ctx.log(
+            "error",
+            f"Module '{quoted}' was not owned by uid {ctx.host.uid} who is executing agent",
+        )
+        raise Failed("usemodule")
+    command = f"{quoted} {args}"
+    try:
+        finished: Finished = ctx.host.execute(command)
+    except OSError as error:
+        ctx.log("error", f"Couldn't open pipe from '{command}'. (cf_popen: {error.strerror})")
+        raise Failed("usemodule") from None
+
+    def say(line: str) -> None:
+        if line.strip():
+            ctx.log("info", f"M '{command}': {line}")
+
+    modules.take(ctx, values.text(finished.out), command, say=say)
+    if finished.returncode:
+        ctx.log("error", f"Module '{command}' returned non-zero exit code {finished.returncode}")
+    return finished.returncode == 0
+
+
+def read_module_protocol(ctx: "Context", path: str) -> bool:
+    """Take in what a file says as a module would."""
+    try:
+        text = values.text(ctx.host.read(path))
+    except OSError:
+        return False
+    modules.take(ctx, text, path)
+    return True
+
+
+def getenv(ctx: "Context", name: str, limit: str) -> str:
+    """The first LIMIT octets of an environment variable, "" if it is not set."""
+    value: str = ctx.host.environ.get(name, "")
+    return values.text(values.octets(value)[: reading.limit(limit)])
+
+
+def registryvalue(ctx: "Context", key: str, name: str) -> str:
+    """There is no registry here."""
+    raise Failed("registryvalue")

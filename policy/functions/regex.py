@@ -1,0 +1,188 @@
+"""Functions that match, take apart and replace by regular expressions."""
+
+from policy import regexp
+from policy.errors import Failed
+from policy.functions.arguments import pattern, refuse
+from policy.values import octets, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from policy.context import Context
+
+_TAGS = ("source=function", "function=regextract")
+
+
+def regcmp(ctx: "Context", expression: str, subject: str) -> bool:
+    """Whether the first match of a regular expression spans all of a text."""
+    try:
+        return regexp.full(expression, subject)
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+        return False
+
+
+def regextract(ctx: "Context", expression: str, subject: str, array: str) -> bool:
+    """Whether a regular expression is found; if so, ARRAY gets what its groups matched."""
+    groups = _groups(ctx, expression, subject)
+    if groups is None:
+        return False
+    for key, value in groups.items():
+        ctx.define(f"{array}[{key}]", value, "string", _TAGS)
+    return True
+
+
+def data_regextract(ctx: "Context", expression: str, subject: str) -> dict[str, str]:
+    """What the groups of a regular expression matched, by name or number."""
+    groups = _groups(ctx, expression, subject)
+    if groups is None:
+        raise Failed(expression)
+    return groups
+
+
+def _groups(ctx: "Context", expression: str, subject: str) -> dict[str, str] | None:
+    """What each group matched, "" if it took no part; None if there is no match."""
+    try:
+        match = regexp.search(expression, subject)
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+        return None
+    if match is None:
+        return None
+    names = {number: name for name, number in match.names.items()}
+    return {
+        names.get(number, str(number)): match.group(number) or ""
+        for number in range(match.groups + 1)
+    }
+
+
+# replacing
+
+_OPTIONS = {
+    "i": regexp.CASELESS,
+    "m": regexp.MULTILINE,
+    "s": regexp.DOTALL,
+    "x": regexp.EXTENDED,
+    "U": regexp.UNGREEDY,
+}
+_DIGITS = frozenset(b"0123456789")
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+
+
+def regex_replace(
+    ctx: "Context", subject: str, expression: str, replacement: str, options: str
+) -> str:
+    """SUBJECT with the first match replaced, or with option `g` each of them."""
+    for letter in options:
+        if letter not in _OPTIONS and letter not in "gT":
+            ctx.log("warning", f"regex_replace does not know the option '{letter}'")
+    flags = sum(flag for letter, flag in _OPTIONS.items() if letter in options)
+    try:
+        compiled = regexp.Pattern(expression, flags)
+        matches = _matches(compiled, octets(subject), every="g" in options)
+    except regexp.BadPattern as bad:
+        refuse(ctx, str(bad))
+    if not matches:
+        return subject
+    new = octets(replacement)
+    template = [new] if "T" in options else _template(ctx, new, matches[0], octets(subject))
+    return text(_replaced(ctx, octets(subject), matches, template))
+
+
+def _matches(compiled: regexp.Pattern, subject: bytes, *, every: bool) -> list[regexp.Match]:
+    """The first match, or EVERY one: where one is empty, another may begin at the same place."""
+    found: list[regexp.Match] = []
+    at = options = 0
+    while at <= len(subject):
+        match = compiled.find(subject, at, options)
+        if match is None:
+            if not options:
+                break
+            at, options = at + 1, 0
+            continue
+        found.append(match)
+        if not every:
+            break
+        start, at = match.octets()
+        options = regexp.NOTEMPTY_ATSTART | regexp.ANCHORED if start == at else 0
+    return found
+
+
+def _replaced(
+    ctx: "Context", subject: bytes, matches: list[regexp.Match], template: "list[bytes | int]"
+) -> bytes:
+    """SUBJECT with TEMPLATE, filled with the groups of each match, in the place of MATCHES."""
+    parts: list[bytes] = []
+    done = 0
+    for match in matches:
+        start, end = match.octets()
+        parts.append(subject[done:start])
+        for part in template:
+            parts.append(part if isinstance(part, bytes) else _group(ctx, subject, match, part))
+        done = end
+    return b"".join([*parts, subject[done:]])
+
+
+def _group(ctx: "Context", subject: bytes, match: regexp.Match, number: int) -> bytes:
+    start, end = match.octets(number)
+    if start < 0:
+        refuse(ctx, f"regex_replace: group {number} has no part in the match")
+    return subject[start:end]
+
+
+def _template(
+    ctx: "Context", new: bytes, first: regexp.Match, subject: bytes
+) -> "list[bytes | int]":
+    """A replacement taken apart into plain octets and numbers of groups.
+
+    `$&`, $` and `$'` are about the FIRST match, wherever they are used.
+    """
+    start, end = first.octets()
+    constant = {
+        b"$": b"$",
+        b"+": str(first.groups).encode(),
+        b"&": subject[start:end],
+        b"`": subject[:start],
+        b"'": subject[end:],
+    }
+    parts: list[bytes | int] = []
+    at = 0
+    while at < len(new):
+        mark = new[at : at + 1]
+        after = new[at + 1 : at + 2]
+        if mark == b"\\" and after and after[0] in _DIGITS:
+            mark = b"$"
+        if mark != b"$":
+            parts.append(mark)
+            at += 1
+        elif after in constant:
+            parts.append(constant[after])
+            at += 2
+        else:
+            name, at = _reference(new, at + 1)
+            parts.append(_referred(ctx, name, first))
+    return parts
+
+
+def _reference(new: bytes, at: int) -> tuple[str, int]:
+    """The name or number that follows a `$`, in braces or not, and where it ends."""
+    braced = new[at : at + 1] == b"{"
+    start = at + braced
+    kind = _DIGITS if new[start : start + 1].isdigit() else _WORD
+    end = start
+    while end < len(new) and new[end] in kind:
+        end += 1
+    if braced and new[end : end + 1] != b"}":
+        return "", at
+    return new[start:end].decode("ascii"), end + braced
+
+
+def _referred(ctx: "Context", name: str, match: regexp.Match) -> bytes | int:
+    """The number of the group NAME; nothing for one digit too high."""
+    if name.isdigit():
+        if int(name) <= match.groups:
+            return int(name)
+        if len(name) == 1:
+            return b""
+    elif name in match.names:
+        return match.names[name]
+    refuse(ctx, f"regex_replace: the regular expression has no group '{name}'")
