@@ -86,23 +86,36 @@ def _passes(bundle: "Bundle", run: "Run") -> Outcome:
                     _sweep(bundle, "vars", bundle.sections.get("vars", []), run)
                     _sweep(bundle, "defaults", bundle.sections.get("defaults", []), run)
             else:
-                outcome = merge(outcome, _section(promises, run))
+                outcome = merge(outcome, _section(bundle, kind, promises, run))
             if run.aborting or frame in run.abandoned:
                 run.stop_if_aborting()
                 return outcome
     return outcome
 
 
-def _section(promises: "list[Written]", run: "Run") -> Outcome:
-    """Keep each of PROMISES whose guard holds."""
+def _section(
+    bundle: "Bundle", kind: str, promises: "list[Written]", run: "Run"
+) -> Outcome:
+    """Keep each of PROMISES whose guard holds.
+
+    Where nothing has changed since the guards were last asked, only those that held are visited.
+    """
     ctx = run.ctx
+    before = ctx.version
+    version, held = bundle.held.get(kind, (-1, promises))
+    if version != before or bundle.top_down or run.top_down:
+        held = promises
     outcome = Outcome.SKIPPED
-    for written in promises:
+    met = []
+    for written in held:
         if written.done or (written.guard is not None and not truth(written.guard, ctx)):
             continue
+        met.append(written)
         outcome = merge(outcome, keep(written, run))
         if run.aborting or ctx.frame in run.abandoned:
             break
+    if ctx.version == before:
+        bundle.held[kind] = (before, met)
     return outcome
 
 

@@ -112,15 +112,13 @@ def matches(pattern: str, line: str) -> bool:
 
 
 def region(
-    lines: "Sequence[str]", start: str | None, end: str | None, *, with_start: bool, to_end: bool
+    lines: "Sequence[str]", start: str, end: str | None, *, with_start: bool, to_end: bool
 ) -> tuple[int, int | None] | None:
     """The line that START matches and, after it, the one that END matches; None if there is none.
 
     A START that is the last line begins no region, unless it belongs to it (WITH_START) or the end
     of the file may end it (TO_END).
     """
-    if start is None:
-        return 0, None
     first = next((at for at, line in enumerate(lines) if matches(start, line)), None)
     if first is None or (first == len(lines) - 1 and not with_start and not to_end):
         return None

@@ -88,12 +88,8 @@ def check(policy: Policy, host_package: str = "") -> list[Diagnostic]:
                 found += check_blocks.of_bundle(block, host_package)
             case Body():
                 found += check_blocks.of_body(block, host_package)
-    found.sort(key=_position)
+    found.sort(key=lambda diagnostic: diagnostic.span.start)
     return found
-
-
-def _position(diagnostic: Diagnostic) -> tuple[int, int]:
-    return diagnostic.span.line, diagnostic.span.column
 
 
 # what other files must know
@@ -341,24 +337,54 @@ def _bundle_calls(files: list[Facts], bundles: dict[Key, int]) -> Iterator[Findi
 
 
 def _inheritance(files: list[Facts], bodies: dict[Key, int]) -> Iterator[Finding]:
-    parents: dict[Key, Key] = {}
+    """Parents that cannot be: fatal when the body is used, so far only odd if it is not."""
+    parents = _parents(files, bodies)
+    used = _used(files, bodies, parents)
     for unit in files:
         for kind, own, body, name, given, at in unit["parents"]:
-            parent = resolved((kind, own, name), bodies)
+            key = (kind, own, body)
+            parent = parents.get(key)
             if parent is None:
-                message = f"Undefined body {name} with type {kind}: nothing is inherited"
                 hint = meant(name, [other for of, _, other in bodies if of == kind])
+                message = f"Undefined body {name} with type {kind}: nothing is inherited"
                 yield message, unit["path"], at, hint, "undefined"
                 continue
-            parents[kind, own, body] = parent
-            if _circular((kind, own, body), parents):
-                yield f"self body inheritance in {body}->{name}", unit["path"], at, "", ""
+            severity = "" if key in used else "inheritance"
+            if _circular(key, parents):
+                yield f"self body inheritance in {body}->{name}", unit["path"], at, "", severity
             elif bodies[parent] != given:
                 message = (
                     f"Argument count mismatch for body (gave {given} arguments) vs. inherited "
                     f"body '{parent[1]}:{parent[2]}' (requires {bodies[parent]} arguments)"
                 )
-                yield message, unit["path"], at, "", ""
+                yield message, unit["path"], at, "", severity
+
+
+def _parents(files: list[Facts], bodies: dict[Key, int]) -> dict[Key, Key]:
+    """What each body inherits from."""
+    found: dict[Key, Key] = {}
+    for unit in files:
+        for kind, own, body, name, _, _ in unit["parents"]:
+            parent = resolved((kind, own, name), bodies)
+            if parent is not None:
+                found[kind, own, body] = parent
+    return found
+
+
+def _used(files: list[Facts], bodies: dict[Key, int], parents: dict[Key, Key]) -> set[Key]:
+    """The bodies that promises name, those that are there by default, and all their ancestors."""
+    used = {key for key in bodies if key[1] == "bodydefault"}
+    for unit in files:
+        for what, kind, own, name, _, _ in unit["calls"]:
+            found = resolved((kind, own, name), bodies) if what == "body" else None
+            if found is not None:
+                used.add(found)
+    for key in list(used):
+        parent = parents.get(key)
+        while parent is not None and parent not in used:
+            used.add(parent)
+            parent = parents.get(parent)
+    return used
 
 
 def _circular(start: Key, parents: dict[Key, Key]) -> bool:

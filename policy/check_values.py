@@ -279,7 +279,7 @@ def call(node: Call, wanted: tuple[str, ...] | None, host_package: str) -> Itera
     """What is wrong with a call of a function whose result must be one of WANTED (None: any)."""
     signature = SIGNATURES.get(node.name)
     if signature is None:
-        yield Diagnostic("Unknown function", node.span, meant(node.name, SIGNATURES))
+        yield _unknown(node, wanted is not None)
         return
     if wanted is not None and signature[0] not in wanted:
         hint = f"'{node.name}' returns {signature[0]}, wanted is {' or '.join(wanted) or 'a word'}"
@@ -289,6 +289,15 @@ def call(node: Call, wanted: tuple[str, ...] | None, host_package: str) -> Itera
         yield Diagnostic(message, node.span, severity="warning", kind="unsupported")
     yield from _count(node, signature[3])
     yield from arguments(node, host_package)
+
+
+def _unknown(node: Call, judged: bool) -> Diagnostic:
+    """The reference looks for a function early only where it judges what the function returns."""
+    hint = meant(node.name, SIGNATURES)
+    if judged:
+        return Diagnostic("Unknown function", node.span, hint)
+    message = f"Unknown function '{node.name}': the call will always fail"
+    return Diagnostic(message, node.span, hint, severity="warning", kind="undefined")
 
 
 _supported = lru_cache(maxsize=None)(supported)  # asked for each call, and it imports

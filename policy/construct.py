@@ -239,7 +239,7 @@ def _nesting(call: Call) -> int:
 
 
 def _begins_with_expression(text: str) -> bool:
-    """Whether TEXT begins with a class expression; what is behind it the language does not look at."""
+    """Whether TEXT begins with a class expression: the language does not look behind it."""
     return ORDINARY_GUARD.fullmatch(text) is not None or _either(text, 0) is not None
 
 

@@ -43,7 +43,7 @@ def _excerpt(span: Span) -> list[str]:
 
 
 def as_json(diagnostic: Diagnostic) -> dict[str, str | int]:
-    """DIAGNOSTIC as an object for programs: lines and columns from 1, the end is behind the last."""
+    """DIAGNOSTIC for programs: lines and columns from 1, the end is behind the last character."""
     span = diagnostic.span
     end_line, end_column = span.source.place(span.end)
     return {

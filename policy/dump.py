@@ -12,6 +12,7 @@ from policy import check_values, vocabulary
 from policy.functions import SIGNATURES
 from policy.json_text import dump_json, parse_json
 from policy.syntax import Body, Bundle, Call, Guard, List, ListRef, Name, Promise, Text
+from policy.values import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,7 +125,7 @@ def _contained(attribute: Attribute) -> Rval | Container:
         except ValueError:
             found = None
         if isinstance(found, dict | list):
-            return Container(found)
+            return Container(normalised(found))
     return Call("parseyaml" if yaml else "parsejson", (value,), value.span)
 
 

@@ -1,4 +1,4 @@
-"""What a syntax mistake is called, by the symbols before it. The texts are those that users know."""
+"""What a syntax mistake is called, by the symbols before it. Users know the texts, tests too."""
 
 from __future__ import annotations
 
@@ -33,13 +33,17 @@ SITUATIONS = {
     ("PROMISE", "IDENT"): Situation("Expected promise type identifier, wrong input '%s'", HEADER),
     ("IDENT", "IDENT"): Situation("Expected body open '{', wrong input '%s'", OPEN, ("LBRACE",)),
     ("params",): Situation("Expected body open '{', wrong input '%s'", OPEN, ("LBRACE",)),
-    ("IDENT", "IDENT", "LPAR"): Situation("Expected identifier, wrong input '%s'", PARAMETERS),
+    ("IDENT", "IDENT", "LPAR"): Situation(
+        "Error in bundle parameter list, expected ')', wrong input '%s'", PARAMETERS
+    ),
     ("names", "COMMA"): Situation("Expected identifier, wrong input '%s'", PARAMETERS, ("RPAR",)),
     ("names",): Situation(
-        "Error in bundle parameter list, expected ')', wrong input '%s'", PARAMETERS, ("COMMA", "RPAR")
+        "Error in bundle parameter list, expected ')', wrong input '%s'", PARAMETERS,
+        ("COMMA", "RPAR"),
     ),
     ("sections",): Situation(
-        "Expected promise type, got '%s'", "a bundle holds sections, such as vars: or files:", ("RBRACE",)
+        "Expected promise type, got '%s'", "a bundle holds sections, such as vars: or files:",
+        ("RBRACE",),
     ),
     ("statements",): Situation(
         "Expected promiser string, got '%s'", 'a promise begins with "text" in quotes', ("RBRACE",)
@@ -50,13 +54,14 @@ SITUATIONS = {
     ),
     ("attributes", "COMMA"): Situation("Expected attribute, got '%s'", STATEMENT),
     ("settings",): Situation(
-        "Expected attribute, got '%s'", 'a body holds attributes, each with its end: a => "b";', ("RBRACE",)
+        "Expected attribute, got '%s'", 'a body holds attributes, each with its end: a => "b";',
+        ("RBRACE",),
     ),
     ("setting",): Situation(
         "Expected ';' check previous statement, got '%s'", "in a body, ';' ends each attribute",
         ("SEMICOLON",),
     ),
-    ("IDENT",): Situation("Expected '=>', got '%s'", "an attribute is: name => value", ("FAT_ARROW",)),
+    ("IDENT",): Situation("Expected '=>', got '%s'", "an attribute: name => value", ("FAT_ARROW",)),
     ("FAT_ARROW",): Situation("Invalid r-value type '%s'", RVALUE),
     ("THIN_ARROW",): Situation("Invalid r-value type '%s'", RVALUE),
     ("LBRACE",): Situation("Invalid input for a list item, got '%s'", ITEM, ("RBRACE",)),
@@ -66,9 +71,12 @@ SITUATIONS = {
         ("COMMA", "RBRACE"),
     ),
     ("LPAR",): Situation("Invalid function argument, wrong input '%s'", ARGUMENT, ("RPAR",)),
-    ("args", "COMMA"): Situation("Invalid function argument, wrong input '%s'", ARGUMENT, ("RPAR",)),
+    ("args", "COMMA"): Situation(
+        "Invalid function argument, wrong input '%s'", ARGUMENT, ("RPAR",)
+    ),
     ("args",): Situation(
-        "Expected ',', wrong input '%s'", "',' separates arguments, ')' ends them", ("COMMA", "RPAR")
+        "Expected ',', wrong input '%s'", "',' separates arguments, ')' ends them",
+        ("COMMA", "RPAR"),
     ),
 }
 MESSAGES = {
@@ -79,6 +87,7 @@ MESSAGES = {
     ("settings", "BUNDLE"): "Expected '}', got '%s'",
     ("settings", "BODY"): "Expected '}', got '%s'",
     ("settings", "PROMISE"): "Expected '}', got '%s'",
+    ("IDENT", "IDENT", "LPAR", "COMMA"): "Expected identifier, wrong input '%s'",
     ("promiser", "COMMA"):
         "Expected attribute, got '%s' (comma after promiser is not allowed since 3.5.0)",
     ("promiser", "-"): "Expected '->', got '%s'",
@@ -90,12 +99,13 @@ MESSAGES = {
     ("args", "COMMA", "SEMICOLON"): "Expected ')', wrong input '%s'",
     ("args", "COMMA", "FAT_ARROW"):
         "Check function statement  previous line, Expected ')', wrong input '%s'",
-    ("LPAR", "FAT_ARROW"): "Check function statement  previous line, Expected ')', wrong input '%s'",
+    ("LPAR", "FAT_ARROW"):
+        "Check function statement  previous line, Expected ')', wrong input '%s'",
 }
 SUPERFLUOUS = frozenset({
     # the last symbol, what came: leave it out and go on
-    ("sections", "SEMICOLON"), ("statements", "SEMICOLON"), ("settings", "SEMICOLON"), ("promiser", "COMMA"),
-    ("COMMA", "COMMA"), ("LBRACE", "COMMA"), ("LPAR", "COMMA"),
+    ("sections", "SEMICOLON"), ("statements", "SEMICOLON"), ("settings", "SEMICOLON"),
+    ("promiser", "COMMA"), ("COMMA", "COMMA"), ("LBRACE", "COMMA"), ("LPAR", "COMMA"),
 })
 HINTS = {
     # what came, whatever the situation

@@ -42,7 +42,8 @@ SET_WITH_WORDS = re.compile(r"(?<!\\)\[(?:[^\\\]]|\\.)*?\\w(?:[^\\\]]|\\.)*\]")
 MACRO_BRANCH = re.compile(r"^@(else|endif)", re.MULTILINE)
 # behind a mistake, reading goes on at one of these if it can stand there
 LANDMARKS = frozenset(
-    ("CLASS_GUARD", "STRING_GUARD", "PROMISE_GUARD", "LBRACE", "RBRACE", "BUNDLE", "BODY", "PROMISE", "END")
+    ("CLASS_GUARD", "STRING_GUARD", "PROMISE_GUARD", "LBRACE", "RBRACE",
+     "BUNDLE", "BODY", "PROMISE", "END")
 )  # fmt: skip
 BLOCKS = frozenset(("BUNDLE", "BODY", "PROMISE"))
 # a state that one of these can follow is where a statement, a section or the `{` of a block is due
@@ -62,7 +63,7 @@ COMPARISONS: dict[str, Callable[..., bool]] = {
 
 
 class Grammar(NamedTuple):
-    """What drives the parser. A row maps symbols to the state to go to, or to `~rule` to reduce by."""
+    """What drives the parser. A row maps symbols to the next state, or to `~rule` to reduce by."""
 
     scanner: re.Pattern[str]
     rows: list[dict[str, int]]
@@ -197,7 +198,7 @@ class _Parser:
     # mistakes
 
     def recover(self, token: Token) -> None:
-        """Say what is wrong with TOKEN, and go on: as if it were right, without it, or behind it."""
+        """Say what is wrong with TOKEN and go on: as if it were right, or somewhere behind it."""
         self.settle()
         symbols = [self.symbols[state] for state in self.states]
         kind = token.lastgroup or ""
@@ -213,7 +214,7 @@ class _Parser:
             self.skip(token)
 
     def settle(self) -> None:
-        """Reduce what needs no look at the next token, so that the last symbol tells where we are."""
+        """Reduce what needs no look at the next token: the last symbol tells where we are."""
         while True:
             row = self.rows[self.states[-1]]
             rules = {~action for action in row.values() if action < 0}
@@ -236,7 +237,7 @@ class _Parser:
         return said.missing
 
     def unclosed(self, token: Token) -> str:
-        """A hint if TOKEN touches a text of several lines: what closed that was meant to open one."""
+        """A hint if TOKEN touches a text of several lines: that ended where one was to begin."""
         before = deque(self.scanner.finditer(self.source.text, 0, token.start()), 2)[0]
         string = before.groupdict().get("STRING") or ""
         if "\n" not in string or token.start() < token.start(token.lastindex or 0):
@@ -266,7 +267,7 @@ class _Parser:
         return False
 
     def skip(self, token: Token | None) -> None:
-        """Drop the statement or the head of a block that was begun, up to where reading can go on."""
+        """Drop what was begun, a statement or a head, up to where reading can go on."""
         level = len(self.states) - 1
         while level > 1 and not LEVELS & self.rows[self.states[level]].keys():
             level -= 1
@@ -299,7 +300,7 @@ class _Parser:
         del self.states[level + 1 :], self.values[level:]
 
     def begins_line(self, token: Token) -> bool:
-        """Whether only blanks are before TOKEN on its line: inside of others, a keyword is a slip."""
+        """Whether only blanks are before TOKEN on its line: elsewhere a keyword is a slip."""
         start = token.start(token.lastindex or 0)
         return not self.source.text[self.source.text.rfind("\n", 0, start) + 1 : start].strip()
 
@@ -321,24 +322,27 @@ class _Parser:
 
     def macro(self, token: Token) -> int | None:
         """Where to read on behind the macro TOKEN, or None if that makes no sense."""
-        word = token["MACRO"]
-        start = token.start("MACRO")
+        word = token["MACRO"].partition(" ")[0]
+        mistake = self.misplaced(word, token)
+        if mistake:
+            self.builder.mistake(f"fatal: {mistake}", self.builder.span(token))
+            return None
         if word == "@else":
-            if not self.condition:
-                return self.fatal(token, "@else macro without a matching @if are not allowed")
             return self.leave_out(token)
-        if start and self.source.text[start - 1] != "\n":
-            name = word.split(" ")[0]
-            return self.fatal(token, f"macro {name} must be at beginning of the line.")
-        if word == "@endif":
-            if not self.condition:
-                return self.fatal(token, "@endif macros without a matching @if are not allowed")
-            self.condition = None
-            return token.end()
+        self.condition = token if word == "@if" else None
+        return token.end() if word == "@endif" or _holds(token["MACRO"]) else self.leave_out(token)
+
+    def misplaced(self, word: str, token: Token) -> str:
+        """Why the macro WORD cannot stand here, if so."""
+        start = token.start("MACRO")
+        if word != "@else" and start and self.source.text[start - 1] != "\n":
+            return f"macro {word} must be at beginning of the line."
+        if word == "@if":
+            return "nested @if macros are not allowed" if self.condition else ""
         if self.condition:
-            return self.fatal(token, "nested @if macros are not allowed")
-        self.condition = token
-        return token.end() if _holds(word) else self.leave_out(token)
+            return ""
+        noun = "macro" if word == "@else" else "macros"
+        return f"{word} {noun} without a matching @if are not allowed"
 
     def leave_out(self, token: Token) -> int | None:
         """Where the text ends that the macro TOKEN leaves out."""
@@ -350,16 +354,13 @@ class _Parser:
             self.condition = None
         return end.end()
 
-    def fatal(self, token: Token, message: str) -> None:
-        self.builder.mistake(f"fatal: {message}", self.builder.span(token))
-
     def unfinished(self, token: Token, state: str) -> None:
         message = f"EOF seen while @if was waiting for @endif {state}"
         self.builder.mistake(message, self.builder.span(token), "write @endif on a line of its own")
 
 
 def _holds(macro: str) -> bool:
-    """Whether the condition of an `@if` is true of us: as many parts of a version as are given count."""
+    """Whether the condition of an `@if` holds. Of our version, as many parts count as it names."""
     word, _, rest = macro.removeprefix("@if ").rstrip(")").partition("(")
     if word == "feature":
         return rest in FEATURES

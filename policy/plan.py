@@ -35,7 +35,7 @@ class Bundle:
     """One bundle: where it stands and, once asked for, its promises by type."""
 
     __slots__ = (
-        "_blob", "_sections", "key", "line", "name", "namespace", "params", "path", "plan",
+        "_blob", "_sections", "held", "key", "line", "name", "namespace", "params", "path", "plan",
         "steady", "swept", "top_down", "type",
     )  # fmt: skip
 
@@ -48,6 +48,7 @@ class Bundle:
         self._sections: dict[str, list[Written]] | None = None
         self.swept: dict[str, int] = {}  # section: version of the context in which it is settled
         self.steady: dict[str, bool] = {}
+        self.held: dict[str, tuple[int, list[Written]]] = {}  # whose guards held at that version
 
     @property
     def sections(self) -> "dict[str, list[Written]]":

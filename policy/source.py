@@ -2,32 +2,35 @@
 
 
 class Source:
-    """A text with the name under which the user knows it."""
+    """A text, and the path that its user knows it by."""
 
     __slots__ = ("_starts", "path", "text")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
-        self._starts: list[int] | None = None
+        self._starts: list[int] = []
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Line and column of OFFSET, both counted from 1."""
-        if self._starts is None:
-            from itertools import accumulate
-
-            lengths = [len(line) + 1 for line in self.text.split("\n")]
-            self._starts = [0, *accumulate(lengths)]
+        """Line and column of the character at OFFSET, both counted from 1."""
         from bisect import bisect_right
 
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
+        starts = self._line_starts()
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line, without its end."""
-        self.place(0)
-        assert self._starts is not None
-        return self.text[self._starts[number - 1] : self._starts[number] - 1].removesuffix("\r")
+        """The text of a line, counted from 1, without its end."""
+        begin, end = self._line_starts()[number - 1 : number + 1]
+        return self.text[begin : end - 1].removesuffix("\r")
+
+    def _line_starts(self) -> list[int]:
+        """Where lines start, and last where one behind the text would."""
+        if not self._starts:
+            from itertools import accumulate
+
+            self._starts = [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+        return self._starts
 
 
 class Span:
@@ -57,6 +60,6 @@ class Span:
 
 
 def read(path: str) -> Source:
-    """The source in the file PATH; bytes that are not UTF-8 survive as surrogates. Raises OSError."""
+    """The source in the file PATH; bytes that are no UTF-8 become surrogates. Raises OSError."""
     with open(path, "rb") as file:
         return Source(path, file.read().decode("utf-8", "surrogateescape"))

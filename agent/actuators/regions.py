@@ -42,14 +42,14 @@ def selected(
     A region that is missing may be put there by another promise: only the last pass complains.
     """
     body = promise.body("select_region")
-    if body is None:
+    if body is None or "select_start" not in body:
         return WHOLE
     to_end = body.get("select_end_match_eof", run.control.get("select_end_match_eof")) in TRUE
     with_start = body.get("include_start_delimiter") in TRUE
     edited = buffer(run)
     try:
         bounds = region(
-            edited.lines, body.get("select_start"), body.get("select_end"),
+            edited.lines, body["select_start"], body.get("select_end"),
             with_start=with_start, to_end=to_end,
         )  # fmt: skip
     except BadPattern as bad:

@@ -1,7 +1,5 @@
 """The clock, the processors, and what the machine itself is."""
 
-import os
-
 from agent import schedule
 from policy.values import canonify
 
@@ -40,7 +38,7 @@ def uptime(world: "World") -> None:
 
 def processors(world: "World") -> None:
     """How many processors there are, in how many sockets."""
-    count = os.sysconf("SC_NPROCESSORS_ONLN")
+    count = _online(world.text(f"{PROCESSORS}/online"))
     world.define(f"{count}_cpu" if count == 1 else f"{count}_cpus", _derived("cpus"))
     world.put("cpus", str(count), "inventory", "source=agent", "attribute_name=CPU logical cores")
     try:
@@ -56,6 +54,12 @@ def processors(world: "World") -> None:
     name = f"{sockets}_cpusocket" if sockets == 1 else f"{sockets}_cpusockets"
     world.define(name, _derived("cpusockets"))
     world.put("cpusockets", str(sockets), "inventory", "source=agent", "attribute_name=CPU sockets")
+
+
+def _online(ranges: str) -> int:
+    """How many numbers lie in RANGES like `0-3,6`."""
+    parts = [part.partition("-") for part in ranges.strip().split(",") if part]
+    return sum([int(last or first) - int(first) + 1 for first, _, last in parts])
 
 
 def _derived(variable: str) -> tuple[str, ...]:

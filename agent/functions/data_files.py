@@ -18,7 +18,7 @@ class Unreadable(Exception):
 
 
 def head(ctx: "Context", path: str, most: int) -> bytes:
-    """What PATH holds, enough of it to see whether that is more than MOST octets. Raises OSError."""
+    """What PATH holds, enough to see whether it is more than MOST octets. Raises OSError."""
     data: bytes = ctx.host.read(path, most + 1 if 0 < most < _MUCH else 0)
     return data
 

@@ -5,15 +5,13 @@ from policy.errors import Failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from policy.context import Context
 
 
-def refuse(ctx: "Context", message: str, level: str = "error") -> "NoReturn":
-    """Say MESSAGE, and that the function has no value."""
+def refusal(ctx: "Context", message: str, level: str = "error") -> Failed:
+    """What to raise where a function has no value, after saying MESSAGE."""
     ctx.log(level, message)
-    raise Failed(message)
+    return Failed(message)
 
 
 def integer(ctx: "Context", text: str) -> int:
@@ -21,7 +19,7 @@ def integer(ctx: "Context", text: str) -> int:
     try:
         return values.integer(text, ctx.now)
     except ValueError as error:
-        refuse(ctx, str(error))
+        raise refusal(ctx, str(error)) from None
 
 
 def real(ctx: "Context", text: str) -> float:
@@ -29,7 +27,7 @@ def real(ctx: "Context", text: str) -> float:
     try:
         return values.real(text)
     except ValueError as error:
-        refuse(ctx, str(error))
+        raise refusal(ctx, str(error)) from None
 
 
 def pattern(ctx: "Context", text: str) -> regexp.Pattern:
@@ -37,4 +35,4 @@ def pattern(ctx: "Context", text: str) -> regexp.Pattern:
     try:
         return regexp.compile(text)
     except regexp.BadPattern as bad:
-        refuse(ctx, str(bad))
+        raise refusal(ctx, str(bad)) from None

@@ -2,7 +2,7 @@
 
 from policy import regexp
 from policy.errors import Failed
-from policy.functions.arguments import pattern, refuse
+from policy.functions.arguments import refusal
 from policy.values import octets, text
 
 TYPE_CHECKING = False
@@ -80,11 +80,13 @@ def regex_replace(
         compiled = regexp.Pattern(expression, flags)
         matches = _matches(compiled, octets(subject), every="g" in options)
     except regexp.BadPattern as bad:
-        refuse(ctx, str(bad))
+        raise refusal(ctx, str(bad)) from None
     if not matches:
         return subject
     new = octets(replacement)
-    template = [new] if "T" in options else _template(ctx, new, matches[0], octets(subject))
+    template: list[bytes | int] = [new]
+    if "T" not in options:
+        template = _template(ctx, new, matches[0], octets(subject))
     return text(_replaced(ctx, octets(subject), matches, template))
 
 
@@ -116,8 +118,10 @@ def _replaced(
     for match in matches:
         start, end = match.octets()
         parts.append(subject[done:start])
-        for part in template:
-            parts.append(part if isinstance(part, bytes) else _group(ctx, subject, match, part))
+        parts += [
+            part if isinstance(part, bytes) else _group(ctx, subject, match, part)
+            for part in template
+        ]
         done = end
     return b"".join([*parts, subject[done:]])
 
@@ -125,7 +129,7 @@ def _replaced(
 def _group(ctx: "Context", subject: bytes, match: regexp.Match, number: int) -> bytes:
     start, end = match.octets(number)
     if start < 0:
-        refuse(ctx, f"regex_replace: group {number} has no part in the match")
+        raise refusal(ctx, f"regex_replace: group {number} has no part in the match")
     return subject[start:end]
 
 
@@ -185,4 +189,4 @@ def _referred(ctx: "Context", name: str, match: regexp.Match) -> bytes | int:
             return b""
     elif name in match.names:
         return match.names[name]
-    refuse(ctx, f"regex_replace: the regular expression has no group '{name}'")
+    raise refusal(ctx, f"regex_replace: the regular expression has no group '{name}'")

@@ -2,7 +2,7 @@
 
 from policy import reading, values
 from policy.functions import printf
-from policy.functions.arguments import integer, pattern, refuse
+from policy.functions.arguments import integer, pattern, refusal
 from policy.values import octets, text
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ def concat(ctx: "Context", *parts: str) -> str:
     """PARTS with nothing between them."""
     joined = "".join(parts)
     if len(octets(joined)) > _LONGEST:
-        refuse(ctx, "concat: the arguments are too long")
+        raise refusal(ctx, "concat: the arguments are too long")
     return joined
 
 
@@ -73,7 +73,7 @@ def string_mustache(ctx: "Context", template: str, data: "Any" = None) -> str:
     try:
         return mustache.render(template, content)
     except mustache.Unrenderable as bad:
-        refuse(ctx, str(bad), bad.level)
+        raise refusal(ctx, str(bad), bad.level) from None
 
 
 # parts of a text
@@ -132,7 +132,7 @@ def _pairs(ctx: "Context", find: "Any", replacement: "Any") -> list[tuple[str, s
     """The items of two lists, which have to be of one length."""
     lists = [values.container(ctx, it, scalars=True) for it in (find, replacement)]
     if not all(isinstance(it, list) for it in lists) or len(lists[0]) != len(lists[1]):
-        refuse(ctx, "string_replace: two lists of the same length are needed")
+        raise refusal(ctx, "string_replace: two lists of the same length are needed")
     return [(values.raw(old), values.raw(new)) for old, new in zip(lists[0], lists[1], strict=True)]
 
 
@@ -148,7 +148,7 @@ def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple
     """The pieces between matches of SEPARATOR, the last of MOST with all the rest in it."""
     count = integer(ctx, most)
     if count < 1:
-        refuse(
+        raise refusal(
             ctx, f"string_split: the number of pieces has to be 1 or more, not {count}", "verbose"
         )
     compiled = pattern(ctx, separator)
@@ -172,14 +172,14 @@ def lastnode(ctx: "Context", whole: str, separator: str) -> str:
     """What stands behind the last SEPARATOR."""
     pieces = reading.split(ctx, whole, separator, 100, blanks=True)
     if not pieces:
-        refuse(ctx, "lastnode: there is nothing to split", "verbose")
+        raise refusal(ctx, "lastnode: there is nothing to split", "verbose")
     return pieces[-1]
 
 
 def basename(ctx: "Context", *arguments: str) -> str:
     """The last node of a path, without the suffix if that is the second argument."""
     if not arguments:
-        refuse(ctx, "Function basename requires a filename as first arg!")
+        raise refusal(ctx, "Function basename requires a filename as first arg!")
     path, suffix = (*arguments, "")[:2]
     name = path.rstrip("/").rpartition("/")[2] or path[:1]
     return name.removesuffix(suffix) if name != suffix else name
@@ -209,7 +209,7 @@ def format_(ctx: "Context", template: str, *arguments: "Any") -> str:
         elif part == "%%":
             shown.append("%")
         elif not rest:
-            refuse(ctx, "format() didn't have enough parameters")
+            raise refusal(ctx, "format() didn't have enough parameters")
         else:
             shown.append(_formatted(ctx, part, rest.pop(0)))
     return "".join(shown)
@@ -219,7 +219,7 @@ def _formatted(ctx: "Context", written: str, argument: "Any") -> str:
     """ARGUMENT as the specification that is WRITTEN in the template shows it."""
     for char in written:
         if char in _REFUSED_MODIFIERS:
-            refuse(
+            raise refusal(
                 ctx,
                 f"format() does not allow modifier character '{char}' "
                 f"in format specifier '{written}'.",
@@ -227,13 +227,13 @@ def _formatted(ctx: "Context", written: str, argument: "Any") -> str:
     try:
         spec = printf.Spec(written)
     except ValueError:
-        refuse(ctx, f"format() does not know the format specifier '{written}'")
+        raise refusal(ctx, f"format() does not know the format specifier '{written}'")
     if spec.conversion == "S":
         return spec.string(_shown(ctx, argument))
     if spec.conversion not in "doxfs":
         return "(unhandled format)"
     if not isinstance(argument, str):
-        refuse(ctx, f"format() cannot show a container as '{written}'")
+        raise refusal(ctx, f"format() cannot show a container as '{written}'")
     if spec.conversion == "s":
         return spec.string(argument)
     return spec.real(argument) if spec.conversion == "f" else spec.integer(argument)

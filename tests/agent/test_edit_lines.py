@@ -93,11 +93,10 @@ def test_a_block_is_found_where_it_stands(
         ("[S]", ".", (1, 2)),
         ("S", "S", (1, 4)),
         ("z", None, None),
-        (None, None, (0, None)),
     ],
 )
 def test_a_region_is_from_the_first_start_to_the_end_after_it(
-    start: str | None, end: str | None, expected: tuple[int, int | None] | None
+    start: str, end: str | None, expected: tuple[int, int | None] | None
 ) -> None:
     found = region(["E", "S", "x", "E", "S", "z"], start, end, with_start=False, to_end=False)
 

@@ -27,7 +27,7 @@ def keep(policy: str, *, dry: bool = False) -> dict[str, tuple[str, ...]]:
     """Evaluate the bundle `main` of POLICY; the classes that it leaves behind."""
     log = Log()
     context = Context(
-        hard={}, facts={}, now=time.time(), log=log, host=Host(), function=no_function
+        hard={"any": ()}, facts={}, now=time.time(), log=log, host=Host(), function=no_function
     )
     run = Run(Settings({"dry": dry}), Host(), log, context)
     unit, _ = build("p.cf", (policy + CLASSES).encode())

@@ -1,6 +1,6 @@
 """Where old content goes: a name beside the file, or the repository."""
 
-from agent.actuators.files.task import joined
+from agent.actuators.files.task import FALSE, joined, stamp
 from agent.outcome import Change, Outcome
 
 TYPE_CHECKING = False
@@ -52,3 +52,45 @@ def _into(task: "Task", path: str, target: str) -> None:
         at = target.find("/", at + 1)
     host.write(target, host.read(path), like=host.stat(path))
     host.unlink(path)
+
+
+# edited files
+
+
+def _before_edit(task: "Task", path: str) -> str:
+    """What PATH as it was before an edit is called."""
+    how = (task.body("edit_defaults") or {}).get("edit_backup")
+    return f"{path}{stamp(task.run.ctx.now) if how == 'timestamp' else ''}.cf-before-edit"
+
+
+def replace(task: "Task", path: str, data: bytes) -> None:
+    """Put DATA in the place of PATH, or of what it leads to, and keep the old file as promised.
+
+    Part of a step's apply.
+    """
+    host = task.host
+    defaults = task.body("edit_defaults") or {}
+    path = host.realpath(path)
+    status = host.stat(path)
+    how = defaults.get("edit_backup", "true")
+    if how not in FALSE and status is not None:
+        backup = _before_edit(task, path)
+        if host.lstat(backup) is not None:
+            host.unlink(backup)
+        try:
+            host.link(path, backup)
+        except OSError:
+            host.write(backup, host.read(path), like=status)
+        if how == "rotate":
+            from agent.actuators.files.rename import rotate
+
+            rotate(task, backup, int(defaults.get("rotate", "0")))
+            host.unlink(backup)
+    host.write(path, data, like=status)
+
+
+def archive_edited(task: "Task", path: str) -> "Steps":
+    """Yield the moving of the backup of an edit to the repository, if there is one."""
+    backup = _before_edit(task, task.host.realpath(path))
+    if repository(task) is not None and task.host.lstat(backup) is not None:
+        yield from archive(task, backup)

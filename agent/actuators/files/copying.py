@@ -6,8 +6,15 @@ from agent.actuators.files import install, links
 from agent.actuators.files.create import parents, remove_tree
 from agent.actuators.files.perms import attributes
 from agent.actuators.files.search import Walk, entries, matches
-from agent.actuators.files.task import DIRECTORY_MODE, FALSE, WHY
-from agent.actuators.files.task import joined, leaf_name, repaired, words
+from agent.actuators.files.task import (
+    DIRECTORY_MODE,
+    FALSE,
+    WHY,
+    joined,
+    leaf_name,
+    repaired,
+    words,
+)
 from agent.outcome import Change, Outcome, failed, kept
 from policy import regexp
 from policy.values import integer

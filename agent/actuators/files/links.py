@@ -26,13 +26,25 @@ class Wish:
 
 
 def link_from(task: "Task", path: str) -> "Steps":
-    """Yield what it takes for PATH to be the link, or the directory of links, that is promised."""
+    """Yield what makes PATH the link, or the directory of links, that is promised.
+
+    Whether to go on with the promise.
+    """
     body = task.body("link_from") or {}
     wish = Wish(missing=body.get("when_no_source", "nop"), override=task.truth("move_obstructions"))
     if task.option("link_from", "link_children"):
+        origin = task.host.stat(body["source"])
+        if origin is not None and not stat.S_ISDIR(origin.st_mode):
+            task.log(
+                "error",
+                f"Cannot promise to link the children of '{body['source']}' "
+                "as it is not a directory!",
+            )
+            return False
         yield from _children(task, path, body["source"], wish, 1)
     else:
         yield from _one(task, path, body["source"], wish)
+    return True
 
 
 def _one(task: "Task", path: str, source: str, wish: Wish) -> "Steps":

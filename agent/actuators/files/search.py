@@ -182,10 +182,22 @@ def spans_directories(path: str) -> bool:
     return False
 
 
-def located(run: "Run", pattern: str) -> "Iterator[str]":
-    """The paths that PATTERN means, level by level, in the order of the directories."""
-    parts = [part for part in pattern.split("/") if part]
-    yield from _expanded(run, "", parts)
+def paths(run: "Run", promiser: str) -> "Iterator[str] | None":
+    """The paths that PROMISER means, level by level, in the order of the directories.
+
+    None if it is no pattern.
+    """
+    if not is_pattern(promiser):
+        return None
+    if spans_directories(promiser):
+        run.log(
+            "error",
+            f"Path regular expression {promiser} seems to use expressions containing "
+            "the directory symbol /",
+        )
+        run.log("error", "Use a work-around to avoid pathological behaviour")
+        return None
+    return _expanded(run, "", [part for part in promiser.split("/") if part])
 
 
 def _expanded(run: "Run", base: str, parts: list[str]) -> "Iterator[str]":

@@ -103,7 +103,7 @@ def holds(expression: "Expression", names: set[str]) -> bool:
         return expression in names
     if type(expression) is bool:
         return expression
-    operator, terms = expression[0], expression[1:]  # type: ignore[index]  # a tuple
+    operator, terms = expression[0], expression[1:]
     if operator == "&":
         return all(holds(term, names) for term in terms)
     if operator == "|":

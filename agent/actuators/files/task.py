@@ -75,6 +75,12 @@ class Task:
         """Say MESSAGE at LEVEL."""
         self.run.log(level, message)
 
+    def has_data(self) -> bool:
+        """Whether what a template is to be rendered with has a value, if it is promised."""
+        if "template_data" in self.attributes:
+            return isinstance(self.attributes["template_data"], (dict, list))
+        return all(name != "template_data" for name, _ in self.promise.written.attributes)
+
     def place(self, level: str) -> None:
         """Say at LEVEL where the promise stands, after what was wrong with it."""
         promise = self.promise

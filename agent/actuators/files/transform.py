@@ -13,7 +13,7 @@ def transform(task: "Task", path: str) -> "Steps":
 
     command = str(task.attributes["transformer"])
     reasons = refusal(command, task.run)
-    if reasons:
+    if reasons is not None:
         for reason in reasons:
             task.log("error", reason)
         yield failed(f"Transformer '{command}' for file '{path}' failed")
@@ -42,7 +42,7 @@ def transform(task: "Task", path: str) -> "Steps":
         return
     # the reference has called it repaired before it asks how it ended
     good = True
-    for verdict in judged(task.promise, codes[0], command):
+    for verdict in judged(task.promise, codes[0]):
         good = good and verdict.outcome < Outcome.FAILED
         yield verdict
     level, how = ("info", "seemed to work ok") if good else ("error", "returned error")

@@ -1,0 +1,249 @@
+"""Functions about addresses, names, connections, and the settings of the kernel."""
+
+from agent.functions import glob
+from agent.functions.addresses import inside
+from policy import regexp, values
+from policy.errors import Failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+    from policy.context import Context
+
+_PATIENCE = 30.0  # seconds
+_MOST_ANSWERED = 4095  # octets
+_SETTINGS = "/proc/sys"
+
+
+# names and addresses
+
+
+def host2ip(ctx: "Context", host: str) -> str:
+    """The first address of HOST, or HOST itself if it has none."""
+    import socket
+
+    try:
+        return str(socket.getaddrinfo(host, None)[0][4][0])
+    except OSError as error:
+        ctx.log(
+            "info",
+            f"Unable to lookup hostname '{host}' or cfengine service. "
+            f"(getaddrinfo: {error.strerror})",
+        )
+        return host
+
+
+def ip2host(ctx: "Context", address: str) -> str:
+    """The name of an ADDRESS, or the address itself if it has none."""
+    import socket
+
+    try:
+        found = socket.getaddrinfo(address, None, flags=socket.AI_NUMERICHOST)[0][4]
+        return socket.getnameinfo((str(found[0]), 0), 0)[0]
+    except OSError as error:
+        ctx.log(
+            "error",
+            f"Unable to convert IP address '{address}'. (getaddrinfo: {error.strerror})",
+        )
+        return address
+
+
+def iprange(ctx: "Context", wanted: str, *interfaces: str) -> bool:
+    """Whether an address of ours, on one of INTERFACES if any are given, is in the range WANTED."""
+    canonical = {values.canonify(interface) for interface in interfaces}
+    known = ctx.facts.get("ip_addresses")
+    for address in known.value if known is not None else ():
+        at = ctx.facts.get(f"ip2iface[{address}]")
+        if interfaces and (at is None or at.value not in canonical):
+            continue
+        if inside(ctx, wanted, address):
+            return True
+    return False
+
+
+def isipinsubnet(ctx: "Context", wanted: str, *addresses: str) -> bool:
+    """Whether one of ADDRESSES is in the range WANTED."""
+    return any(inside(ctx, wanted, address) for address in addresses)
+
+
+def _own_names(ctx: "Context") -> list[str]:
+    """What this host is called."""
+    return [str(ctx.facts[fact].value) for fact in ("fqhost", "uqhost") if fact in ctx.facts]
+
+
+def hostrange(ctx: "Context", prefix: str, numbers: str) -> bool:
+    """Whether this host is called PREFIX and a number between the two in NUMBERS, `N-M`."""
+    low, dash, high = numbers.partition("-")
+    if not (dash and low.isdecimal() and high.isdecimal()):
+        ctx.log("error", f"hostrange: '{numbers}' is no range 'N-M'")
+        raise Failed("hostrange")
+    name = (_own_names(ctx) or [""])[-1].lower()
+    number = name.removeprefix(prefix.lower())
+    if not name.startswith(prefix.lower()) or not number.isdecimal():
+        return False
+    return int(low) <= int(number) <= int(high)
+
+
+def hostinnetgroup(ctx: "Context", netgroup: str) -> bool:
+    """Whether this host is in a NETGROUP."""
+    import ctypes
+
+    member = ctypes.CDLL(None).innetgr
+    group = values.octets(netgroup)
+    return any(member(group, values.octets(name), None, None) for name in _own_names(ctx))
+
+
+# connections
+
+
+def _connection(host: str, port: str, timeout: float) -> "socket.socket":
+    """A connection to PORT of HOST. Raises OSError."""
+    import socket
+
+    number = int(port) if port.isdecimal() else socket.getservbyname(port, "tcp")
+    return socket.create_connection((host, number), timeout)
+
+
+def isconnectable(ctx: "Context", host: str, port: str, timeout: str = "30") -> bool:
+    """Whether PORT of HOST takes connections within TIMEOUT seconds."""
+    try:
+        _connection(host, port, values.integer(timeout)).close()
+    except (OSError, OverflowError, UnicodeError):
+        return False
+    return True
+
+
+def _ask(host: str, port: str, query: str, most: int) -> bytes:
+    """What PORT of HOST answers first to QUERY, MOST octets of it. Raises OSError."""
+    with _connection(host, port, _PATIENCE) as connection:
+        if query:
+            connection.sendall(values.octets(query))
+        return connection.recv(min(most, _MOST_ANSWERED))
+
+
+def readtcp(ctx: "Context", host: str, port: str, query: str, most: str) -> str:
+    """What PORT of HOST answers first to QUERY."""
+    if ctx.agent is None:
+        raise Failed("readtcp")
+    try:
+        answer = _ask(host, port, query, values.integer(most))
+    except (OSError, OverflowError, UnicodeError) as error:
+        ctx.log("verbose", f"readtcp: no answer of '{host}' port '{port}': {error}")
+        raise Failed("readtcp") from None
+    return values.text(answer.partition(b"\0")[0])
+
+
+def selectservers(ctx: "Context", *args: str) -> str:
+    """How many hosts of a list answer as they should; they become array[0], array[1]..."""
+    reference, port, query, pattern, most, array = args
+    hosts = ctx.lookup(reference[2:-1]) if reference[:2] in ("@(", "@{") else None
+    if not isinstance(hosts, tuple):
+        ctx.log("verbose", f"selectservers: '{reference}' is no list")
+        raise Failed("selectservers")
+    count = 0
+    for host in hosts if ctx.agent is not None else ():
+        if _answers(ctx, host, port, query, pattern, most):
+            ctx.define(f"{array}[{count}]", host, "string")
+            count += 1
+    return str(count)
+
+
+def _answers(ctx: "Context", host: str, port: str, query: str, pattern: str, most: str) -> bool:
+    """Whether HOST takes connections and, if there is a QUERY, PATTERN spans its answer."""
+    if not query:
+        return isconnectable(ctx, host, port)
+    try:
+        answer = values.text(_ask(host, port, query, values.integer(most)))
+        return not pattern or regexp.full(pattern, answer)
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+    except (OSError, OverflowError, UnicodeError) as error:
+        ctx.log("verbose", f"selectservers: no answer of '{host}' port '{port}': {error}")
+    return False
+
+
+def url_get(ctx: "Context", url: str, options: str) -> "dict[str, Any]":
+    """What is at URL; asked for once a run."""
+    from agent.functions import urls
+
+    wanted = values.container(ctx, options)
+    if not isinstance(wanted, dict):
+        raise Failed("url_get")
+    key = ("url_get", url, values.dump_json(wanted))
+    if key not in ctx.cached_calls:
+        ctx.cached_calls[key] = urls.get(ctx, url, wanted)
+    found: dict[str, Any] = ctx.cached_calls[key]
+    return found
+
+
+# the kernel
+
+
+def _setting(ctx: "Context", path: str) -> str | None:
+    """What the setting at PATH is, None if it cannot be read."""
+    try:
+        data: bytes = ctx.host.read(path)
+    except OSError:
+        return None
+    return values.text(data).rstrip("\n")
+
+
+def sysctlvalue(ctx: "Context", key: str) -> str:
+    """The setting of the kernel that is called KEY, with dots."""
+    value = _setting(ctx, f"{_SETTINGS}/{key.replace('.', '/')}")
+    if value is None:
+        raise Failed("sysctlvalue")
+    return value
+
+
+def data_sysctlvalues(ctx: "Context") -> "dict[str, Any]":
+    """All settings of the kernel that can be read, by their names with dots."""
+    found: dict[str, Any] = {}
+    for path in glob.find(ctx.host, f"{_SETTINGS}/**/*"):
+        value = None if path.endswith("/") else _setting(ctx, path)
+        if value is not None:
+            found[path[len(_SETTINGS) + 1 :].replace("/", ".")] = value
+    return found
+
+
+_STATES = {
+    1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2",
+    6: "TIME_WAIT", 7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK",
+}  # fmt: skip
+
+
+def _end(text: str) -> dict[str, str]:
+    """One end of a connection: `0100007F:1F90`, each four octets of the address reversed."""
+    address, _, port = text.partition(":")
+    words = [address[at : at + 8] for at in range(0, len(address), 8)]
+    raw = b"".join([bytes.fromhex(word)[::-1] for word in words])
+    if len(raw) == 4:
+        shown = ".".join(map(str, raw))
+    else:
+        shown = ":".join([f"{raw[at] << 8 | raw[at + 1]:x}" for at in range(0, len(raw), 2)])
+    return {"address": shown, "port": str(int(port, 16))}
+
+
+def _state(text: str) -> str:
+    """The state that the hexadecimal TEXT names; read as a decimal, as the reference does."""
+    return _STATES.get(values.leading_integer(text)[0] or 0, "UNKNOWN")
+
+
+def network_connections(ctx: "Context") -> "dict[str, Any]":
+    """The connections that the kernel knows of."""
+    found: dict[str, Any] = {}
+    for kind in ("tcp", "tcp6", "udp", "udp6"):
+        table = _setting(ctx, f"/proc/net/{kind}")
+        if table is None:
+            continue
+        rows = [line.split() for line in table.split("\n")[1:]]
+        found[kind] = [
+            {"local": _end(row[1]), "remote": _end(row[2]), "state": _state(row[3])}
+            for row in rows
+            if len(row) > 3
+        ]
+    if not found:
+        raise Failed("network_connections")
+    return found

@@ -1,0 +1,121 @@
+"""What is at a URL, told as libcurl would tell it."""
+
+from policy import values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+    from typing import Any
+    from urllib.parse import SplitResult
+
+    from policy.context import Context
+
+_FINE, _NO_PROTOCOL, _NO_HOST, _NO_CONNECTION = 0, 1, 6, 7
+_TOO_LATE, _NO_FILE, _NO_TRUST, _NO_ANSWER = 28, 37, 60, 52
+_MESSAGES = {
+    _NO_PROTOCOL: "Unsupported protocol",
+    _NO_HOST: "Couldn't resolve host name",
+    _NO_CONNECTION: "Couldn't connect to server",
+    _TOO_LATE: "Timeout was reached",
+    _NO_FILE: "Couldn't read a file:// file",
+    _NO_TRUST: "SSL peer certificate or SSH remote key was not OK",
+    _NO_ANSWER: "Server returned nothing (no headers, no data)",
+}
+_HEADERS = {"url.referer": "Referer", "url.user-agent": "User-Agent"}
+_OTHERS = frozenset(
+    (
+        "url.timeout",
+        "url.verbose",
+        "url.header",
+        "url.max_content",
+        "url.max_headers",
+        "url.headers",
+    )
+)
+_MOST = "4096"
+
+
+def get(ctx: "Context", url: str, options: "dict[str, Any]") -> "dict[str, Any]":
+    """What is at URL: HTTP's status, libcurl's result code, content and headers."""
+    from urllib.parse import urlsplit
+
+    for option in options:
+        if option not in _HEADERS and option not in _OTHERS:
+            ctx.log("info", f"url_get: unknown option '{option}'")
+    parts = urlsplit(url)
+    status, code, content, headers = 0, _NO_PROTOCOL, b"", ""
+    if parts.scheme == "file":
+        code, content = _file(ctx, parts.path)
+    elif parts.scheme in ("http", "https"):
+        status, code, content, headers = _fetched(parts, options)
+    most = values.integer(str(options.get("url.max_content", _MOST)))
+    most_headers = values.integer(str(options.get("url.max_headers", _MOST)))
+    found: dict[str, Any] = {"returncode": status, "rc": code, "success": code == _FINE}
+    if code != _FINE:
+        found["error_message"] = _MESSAGES[code]
+    found["content"] = values.text(content[:most])
+    found["headers"] = headers[:most_headers]
+    return found
+
+
+def _file(ctx: "Context", path: str) -> tuple[int, bytes]:
+    from urllib.parse import unquote
+
+    try:
+        return _FINE, ctx.host.read(unquote(path))
+    except OSError:
+        return _NO_FILE, b""
+
+
+def _fetched(parts: "SplitResult", options: "dict[str, Any]") -> tuple[int, int, bytes, str]:
+    """Status, result code, content and headers of a request for PARTS."""
+    import socket
+    import ssl
+    from http.client import HTTPException
+
+    try:
+        connection = _connection(parts, values.integer(str(options.get("url.timeout", "3"))))
+        try:
+            response = _response(connection, parts, options)
+            return response.status, _FINE, response.read(), _head(response)
+        finally:
+            connection.close()
+    except ssl.SSLError:
+        code = _NO_TRUST
+    except socket.gaierror:
+        code = _NO_HOST
+    except TimeoutError:
+        code = _TOO_LATE
+    except HTTPException:
+        code = _NO_ANSWER
+    except (OSError, ValueError):
+        code = _NO_CONNECTION
+    return 0, code, b"", ""
+
+
+def _connection(parts: "SplitResult", timeout: int) -> "HTTPConnection":
+    from http.client import HTTPConnection, HTTPSConnection
+
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=timeout or None)
+
+
+def _response(
+    connection: "HTTPConnection", parts: "SplitResult", options: "dict[str, Any]"
+) -> "HTTPResponse":
+    """The answer to a request for PARTS with the headers that OPTIONS name."""
+    headers = {name: str(options[key]) for key, name in _HEADERS.items() if key in options}
+    for line in options.get("url.headers", ()):
+        name, _, value = str(line).partition(":")
+        headers[name] = value.strip()
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection.request("GET", target, headers={"Accept": "*/*", **headers})
+    return connection.getresponse()
+
+
+def _head(response: "HTTPResponse") -> str:
+    """The status line and the headers of an answer, as they came."""
+    version = "1.0" if response.version == 10 else "1.1"
+    lines = [f"HTTP/{version} {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in response.getheaders()]
+    return "".join([f"{line}\r\n" for line in [*lines, ""]])

@@ -1,0 +1,222 @@
+"""Functions about users and groups."""
+
+from policy import reading, regexp, values
+from policy.errors import Failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import grp
+    import pwd
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from policy.context import Context
+
+_NOBODY_AT_ALL = 2**32 - 1  # what stands for "leave it" where a number is asked for
+
+
+def _user(ctx: "Context", text: str) -> "pwd.struct_passwd | None":
+    """The user called TEXT, or of that number if it is all digits."""
+    known: pwd.struct_passwd | None = ctx.host.user(int(text) if text.isdecimal() else text)
+    return known
+
+
+def _group(ctx: "Context", text: str) -> "grp.struct_group | None":
+    """The group called TEXT, or of that number if it is all digits."""
+    known: grp.struct_group | None = ctx.host.group(int(text) if text.isdecimal() else text)
+    return known
+
+
+def _possible(text: str, function: str) -> None:
+    """Raise Failed if TEXT is a number that nobody can have."""
+    if text.isdecimal() and int(text) == _NOBODY_AT_ALL:
+        raise Failed(function)
+
+
+def getuid(ctx: "Context", name: str) -> str:
+    """The number of a user."""
+    user = ctx.host.user(name) or _user(ctx, name)
+    if user is None:
+        ctx.log("error", f"Could not get UID for user '{name}', (getpwnam: not found)")
+        raise Failed("getuid")
+    return str(user.pw_uid)
+
+
+def getgid(ctx: "Context", name: str) -> str:
+    """The number of a group."""
+    group = ctx.host.group(name) or _group(ctx, name)
+    if group is None:
+        ctx.log("error", f"Could not get GID for group '{name}', (getgrnam: not found)")
+        raise Failed("getgid")
+    return str(group.gr_gid)
+
+
+def userexists(ctx: "Context", user: str) -> bool:
+    """Whether there is a user of this name or number."""
+    _possible(user, "userexists")
+    return _user(ctx, user) is not None
+
+
+def groupexists(ctx: "Context", group: str) -> bool:
+    """Whether there is a group of this name or number."""
+    _possible(group, "groupexists")
+    return _group(ctx, group) is not None
+
+
+def useringroup(ctx: "Context", user: str, group: str) -> bool:
+    """Whether GROUP lists USER, or is the group that USER has by itself."""
+    member, whole = ctx.host.user(user), ctx.host.group(group)
+    if member is None or whole is None:
+        return False
+    return user in whole.gr_mem or member.pw_gid == whole.gr_gid
+
+
+# all of them
+
+
+def _except(known: "Iterator[tuple[str, int]]", names: str, numbers: str) -> tuple[str, ...]:
+    """The names of those who are KNOWN, without these NAMES and NUMBERS."""
+    unwanted = set(reading.chunks(names, ","))
+    without = set(reading.chunks(numbers, ","))
+    return tuple(
+        dict.fromkeys(
+            name for name, number in known if name not in unwanted and str(number) not in without
+        )
+    )
+
+
+def getusers(ctx: "Context", names: str = "", uids: str = "") -> tuple[str, ...]:
+    """All users but those of these NAMES and UIDS."""
+    return _except(((it.pw_name, it.pw_uid) for it in ctx.host.users()), names, uids)
+
+
+def getgroups(ctx: "Context", names: str = "", gids: str = "") -> tuple[str, ...]:
+    """All groups but those of these NAMES and GIDS."""
+    return _except(((it.gr_name, it.gr_gid) for it in ctx.host.groups()), names, gids)
+
+
+# what is known of one
+
+
+def getuserinfo(ctx: "Context", user: str | None = None) -> "dict[str, Any]":
+    """What is known of a user; of who runs this if there is no such user."""
+    found = _user(ctx, user) if user is not None else None
+    found = found or ctx.host.user(ctx.host.uid)
+    if found is None:
+        raise Failed("getuserinfo")
+    return {
+        "username": found.pw_name,
+        "description": found.pw_gecos,
+        "home_dir": found.pw_dir,
+        "shell": found.pw_shell,
+        "uid": found.pw_uid,
+        "gid": found.pw_gid,
+    }
+
+
+def getgroupinfo(ctx: "Context", group: str | None = None) -> "dict[str, Any]":
+    """What is known of a group; of that of who runs this if there is no such group."""
+    found = _group(ctx, group) if group is not None else None
+    found = found or ctx.host.group(ctx.host.gid)
+    if found is None:
+        raise Failed("getgroupinfo")
+    return {"name": found.gr_name, "gid": found.gr_gid, "members": list(found.gr_mem)}
+
+
+# those that a filter keeps
+
+_USER: "Mapping[str, Callable[[pwd.struct_passwd], str]]" = {
+    "name": lambda it: it.pw_name,
+    "uid": lambda it: str(it.pw_uid),
+    "gid": lambda it: str(it.pw_gid),
+    "gecos": lambda it: it.pw_gecos,
+    "dir": lambda it: it.pw_dir,
+    "shell": lambda it: it.pw_shell,
+}
+_GROUP: "Mapping[str, Callable[[grp.struct_group], str]]" = {
+    "name": lambda it: it.gr_name,
+    "gid": lambda it: str(it.gr_gid),
+}
+
+
+def _filters(ctx: "Context", function: str, text: str) -> list[tuple[str, str]]:
+    """The attributes and patterns that a filter is made of. Raises Failed."""
+    try:
+        items = values.children(values.container(ctx, text))
+    except Failed:
+        ctx.log("error", f"Function '{function}' couldn't parse argument '{text}'")
+        raise
+    found: list[tuple[str, str]] = []
+    for item in items:
+        name, equals, pattern = item.partition("=") if isinstance(item, str) else ("", "", "")
+        if not equals:
+            ctx.log("error", f"Function '{function}': '{item}' is no 'attribute=regex'")
+            raise Failed(function)
+        found.append((name.strip(), pattern.strip()))
+    return found
+
+
+def _spans(ctx: "Context", function: str, pattern: str, text: str) -> bool:
+    try:
+        return regexp.full(pattern, text)
+    except regexp.BadPattern as bad:
+        ctx.log("error", str(bad))
+        raise Failed(function) from None
+
+
+def findlocalusers(ctx: "Context", wanted: str) -> "dict[str, Any]":
+    """The users whose attributes all patterns in a filter span."""
+    filters = _filters(ctx, "findlocalusers", wanted)
+    for attribute, _ in filters:
+        if attribute not in _USER:
+            ctx.log("error", f"Function 'findlocalusers': there is no attribute '{attribute}'")
+            raise Failed("findlocalusers")
+    return {
+        it.pw_name: {
+            "uid": it.pw_uid,
+            "gid": it.pw_gid,
+            "gecos": it.pw_gecos,
+            "dir": it.pw_dir,
+            "shell": it.pw_shell,
+        }
+        for it in ctx.host.users()
+        if all(_spans(ctx, "findlocalusers", rx, _USER[name](it)) for name, rx in filters)
+    }
+
+
+def _members(ctx: "Context", patterns: str, members: list[str]) -> bool:
+    """Whether each of PATTERNS spans one of MEMBERS, or "" if there are none."""
+    return all(
+        any(_spans(ctx, "findlocalgroups", pattern.strip(), it) for it in members or [""])
+        for pattern in patterns.split(",")
+    )
+
+
+def _fits(ctx: "Context", group: "grp.struct_group", filters: list[tuple[str, str]]) -> bool:
+    """Whether GROUP is as FILTERS say; one of them that makes no sense keeps all out."""
+    for attribute, pattern in filters:
+        if attribute == "members":
+            fits = _members(ctx, pattern, group.gr_mem)
+        elif attribute in _GROUP:
+            fits = _spans(ctx, "findlocalgroups", pattern, _GROUP[attribute](group))
+        else:
+            ctx.log("error", f"Function 'findlocalgroups': there is no attribute '{attribute}'")
+            fits = False
+        if not fits:
+            return False
+    return True
+
+
+def findlocalgroups(ctx: "Context", wanted: str) -> "dict[str, Any]":
+    """The groups whose attributes all patterns in a filter span."""
+    try:
+        filters = _filters(ctx, "findlocalgroups", wanted)
+    except Failed:
+        if not wanted.strip().startswith(("[", "{")):
+            raise
+        return {}
+    return {
+        it.gr_name: {"gid": it.gr_gid, "members": list(it.gr_mem)}
+        for it in ctx.host.groups()
+        if _fits(ctx, it, filters)
+    }
