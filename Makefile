@@ -32,13 +32,13 @@ lint: $(READY) ## format, lint and types
 	$(BIN)/mypy
 
 bench: $(READY) ## how fast, against the C agent in REFERENCE=DIR if there is one
-	$(BIN)/python bench/startup.py
-	$(BIN)/python bench/promises.py --reference $(REFERENCE)
-	$(BIN)/python bench/check.py --reference $(REFERENCE)
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.promises --reference $(REFERENCE)
+	$(BIN)/python -m bench.check --reference $(REFERENCE)
 
 conformance: $(READY) ## run the acceptance tests of SUITE=DIR, tests/acceptance of a cfengine/core checkout
 	@test -n "$(SUITE)" || { echo "usage: make conformance SUITE=.../core/tests/acceptance [AREAS=00_basics,21]"; exit 1; }
-	$(BIN)/python bench/conformance.py --suite $(SUITE) $(if $(AREAS),--areas $(AREAS))
+	$(BIN)/python -m bench.conformance --suite $(SUITE) $(if $(AREAS),--areas $(AREAS))
 
 lock: ## pin anew what pyproject.toml asks for
 	@$(PYTHON) -m venv --clear .venv-lock && .venv-lock/bin/pip install --quiet uv

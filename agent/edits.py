@@ -143,7 +143,7 @@ class Point:
     text), whose bounds move with what is put in before them.
     """
 
-    __slots__ = ("at", "before", "buffer", "first", "last", "located", "whitespace")
+    __slots__ = ("_locator", "at", "before", "buffer", "first", "last", "located", "whitespace")
 
     def __init__(
         self, buffer: Buffer, bounds: tuple[int, int | None], whitespace: "Sequence[str]" = ()
@@ -154,6 +154,7 @@ class Point:
         self.before = False
         self.located = False
         self.at = 0
+        self._locator = -1
 
     def end(self) -> int:
         """Where the region ends now."""
@@ -167,6 +168,7 @@ class Point:
             self.at = self.first if before else self.end()
         else:
             self.at = line if before else line + 1
+        self._locator = self.at if self.buffer.lines else -1
 
     def present(self, line: str) -> bool:
         """Whether LINE, or one that counts as the same, stands in the region."""
@@ -187,16 +189,24 @@ class Point:
         return self.before and self.at == 0 and bool(self.buffer.lines)
 
     def neighbour(self, line: str) -> bool:
-        """Whether LINE is already the one next to the point, on the side where it would go."""
-        lines, at = self.buffer.lines, self.at
-        if not self.before:
-            return at < len(lines) and same(line, lines[at], self.whitespace)
-        return at > 0 and same(line, lines[at - 1], self.whitespace)
+        """Whether LINE already stands next to the point or, if it goes before a line, before that.
+
+        That line moves on, too: the C agent compares the second line with the locator itself.
+        """
+        lines = self.buffer.lines
+        beside = self._locator - 1 if self.before else self.at
+        return 0 <= beside < len(lines) and same(line, lines[beside], self.whitespace)
 
     def advance(self) -> None:
         """Move behind the line that stands at the point, or would have been put in there."""
         if self.buffer.lines:
             self.at += 1
+        self.pass_by()
+
+    def pass_by(self) -> None:
+        """Go on to the next line without moving."""
+        if self.buffer.lines:
+            self._locator += 1
 
     def insert(self, line: str) -> None:
         """Put LINE in."""
@@ -206,6 +216,8 @@ class Point:
             self.last += 1
         if at <= self.first:
             self.first += 1
+        if at <= self._locator:
+            self._locator += 1
 
 
 # which

@@ -76,7 +76,7 @@ class Locks:
         if started(pid) != start:
             self._log(
                 "warning",
-                f"'{what}' was interrupted when process {pid} ended in the middle of it; again",
+                f"'{what}' was interrupted when process {pid} died; it is tried again",
             )
             return True
         minutes = (self._now - begun) // 60

@@ -203,7 +203,7 @@ def _file(module: _Module, line: str) -> None:
         return
     read = data_files.READERS[data_files.kind_of(path)]
     try:
-        value = read(ctx, path, values.integer(data_files.ALL))
+        value = read(ctx, path, data_files.ALL)
     except data_files.Unreadable as reason:
         ctx.log("error", f"module file protocol: {reason}")
         return

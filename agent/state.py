@@ -130,7 +130,7 @@ class State:
         return alive
 
     def persist(self, name: str, minutes: int, timer: str, tags: tuple[str, ...]) -> None:
-        """Keep the class NAME for MINUTES from now, unless TIMER is `absolute` and they run already."""
+        """Keep the class NAME for MINUTES from now; if TIMER is `absolute`, from the first time."""
         now = self.clock()
         text = os.fsencode(",".join(tags))
 

@@ -156,9 +156,16 @@ def _variable(promise: Promise) -> Iterator[Diagnostic]:
                 f"tried to redefine with {entry.name}"
             )
             yield Diagnostic(message, entry.span, "a variable has one type")
-    if promise.guard is None and not any(e.name in CONDITIONS for e in promise.attributes):
+    if _always(promise):
         for entry in types:
-            yield from _itself(name, entry.value)
+            if entry.name in ("string", "slist"):
+                yield from _itself(name, entry.value)
+
+
+def _always(promise: Promise) -> bool:
+    """Whether nothing can keep the promise from being evaluated."""
+    guarded = promise.variable_guard or (promise.guard and promise.guard.text != "any")
+    return not guarded and not any(entry.name in CONDITIONS for entry in promise.attributes)
 
 
 def _itself(name: str, node: Rval) -> Iterator[Diagnostic]:
@@ -299,7 +306,9 @@ def _body_attribute(body: Body, attribute: Attribute, host_package: str) -> Iter
         message = f"Unknown attribute '{attribute.name}' for '{keyword} {body.name}'"
         yield Diagnostic(message, attribute.span, meant(attribute.name, names))
         return
-    yield from _outdated(known, attribute, f"body type '{body.type}'")
+    # the reference speaks of promise types here, too, when it has removed something
+    where = "promise" if known.status == "removed" else "body"
+    yield from _outdated(known, attribute, f"{where} type '{body.type}'")
     if known.name == "inherit_from":
         return
     if known.type == "bundle":

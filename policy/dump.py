@@ -253,6 +253,8 @@ def _body_text(body: Body) -> str:
 
 # the tables of the language
 
+WHOLE, REAL = "-99999999999,99999999999", "-9.99999E100,9.99999E100"
+NUMBERS = {"int": WHOLE, "ilist": WHOLE, "irange": WHOLE, "real": REAL, "rlist": REAL}
 TYPES = {"str": "string", "bool": "option", "mode": "string", "modes": "slist"}
 
 
@@ -300,8 +302,8 @@ def _range(row: vocabulary.Attribute) -> dict[str, str]:
     limits = vocabulary.BOOL if row.type == "bool" else row.range
     if kind in ("option", "olist"):
         limits = limits.replace("|", ",")
-    elif kind in ("int", "real", "irange"):
-        limits = limits.replace("..", ",").replace("inf", "99999999999")
+    elif kind in NUMBERS:
+        limits = limits.replace("..", ",").replace("inf", "99999999999") or NUMBERS[kind]
     return {"type": kind, "range": limits}
 
 

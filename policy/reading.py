@@ -14,11 +14,6 @@ TAGS = ("source=function", "function=buildlinearray")
 _LOOK_BACK = ("^", "(?<", "\\A", "\\G", "\\b", "\\B")  # what a pattern sees before its start by
 
 
-def limit(text: str) -> int:
-    """The count that TEXT gives, however it is written: `10`, `1k`, `inf`. Raises ValueError."""
-    return values.integer(text) or 0
-
-
 def stripped(ctx: "Context", text: str, comment: str, where: str) -> str:
     """TEXT without what COMMENT matches. WHERE names the text in a warning."""
     if not comment:
@@ -120,10 +115,10 @@ class Layout:
 
     __slots__ = ("comment", "kind", "most", "separator")
 
-    def __init__(self, comment: str, separator: str, most: str, kind: str = "string") -> None:
+    def __init__(self, comment: str, separator: str, most: int, kind: str = "string") -> None:
         self.comment = comment
         self.separator = separator
-        self.most = limit(most)
+        self.most = most
         self.kind = kind
 
 

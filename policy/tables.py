@@ -127,7 +127,7 @@ def _unquoted(value: str) -> str | None:
 
 
 def yaml(text: str) -> "Any":
-    """The first document of TEXT; what was built of a broken one. Raises ValueError if nothing was."""
+    """The first document of TEXT, what there is of a broken one. Raises ValueError if nothing."""
     import yaml as library  # type: ignore[import-untyped]  # it has no stubs
 
     loader = getattr(library, "CLoader", library.Loader)

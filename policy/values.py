@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from policy.context import Context, Scope
 
 __all__ = (
-    "BadJSON", "Real", "canonify", "children", "container", "dump_json", "formatted", "integer",
+    "NO_INTEGER", "BadJSON", "Real", "canonify", "children", "container", "dump_json", "formatted", "integer",
     "leading_integer", "leading_real", "named", "normalised", "octets", "parse_json", "raw", "real",
     "text", "truth",
 )  # fmt: skip
@@ -52,6 +52,7 @@ _BLANK = " \t\n\r\v\f"
 _DIGITS = frozenset("0123456789")
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _FACTORS = {"k": 1000, "K": 1024, "m": 10**6, "M": 1024**2, "g": 10**9, "G": 1024**3}
+NO_INTEGER = -678  # what the language uses for "no value", and therefore cannot read as one
 
 
 def _skip(value: str, at: int, kind: frozenset[str]) -> int:
@@ -119,8 +120,8 @@ def integer(value: str, now: float = 0) -> int:
     number, rest = leading_integer(value)
     if number is None:
         raise ValueError(f"Failed to parse integer number: {value}")
-    result = _scaled(number, rest, value)
-    if result == -678:  # what stands for "no value" in the reference
+    result = _scaled(number, rest, f"integer number: {value}")
+    if result == NO_INTEGER:
         raise ValueError(f"Failed to parse integer number: {value}")
     return int(result)
 
@@ -130,17 +131,17 @@ def real(value: str) -> float:
     number, rest = leading_real(value)
     if number is None:
         raise ValueError(f"Failed to parse real number: {value}")
-    return float(_scaled(number, rest, value))
+    return float(_scaled(number, rest, f"real number: {value}"))
 
 
-def _scaled(number: float, rest: str, value: str) -> float:
+def _scaled(number: float, rest: str, what: str) -> float:
     """NUMBER with the one suffix that may follow it. Raises ValueError if more does."""
     if rest[1:].strip(_BLANK):
-        raise ValueError(f"Anomalous ending '{rest}' while parsing number: {value}")
+        raise ValueError(f"Anomalous ending '{rest}' while parsing {what}")
     if rest[:1] != "%":
         return number * _FACTORS.get(rest[:1], 1)
     if not 0 <= number <= 100:
-        raise ValueError(f"Percentage value out of range (0..100): {value}")
+        raise ValueError(f"Percentage out of range: {number:.2f}")
     return -number
 
 

@@ -1,4 +1,4 @@
-"""What a run that finds its policy in the cache imports: a set, which does not flicker as times do."""
+"""What a run that finds its policy in the cache imports: a set, which does not flicker."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`delete_lines`: lines that promise not to stand in a file."""
 
-from agent.actuators.regions import buffer, concluded, interrupted, selected
+from agent.actuators.regions import buffer, concluded, selected
 from agent.edits import Buffer, Selection, matches
 from agent.outcome import Change, Outcome, Verdict, kept
 from policy.regexp import BadPattern, full
@@ -16,21 +16,14 @@ if TYPE_CHECKING:
 
 def delete_lines(promise: "Promise", run: "Run") -> "Iterator[Change | Verdict]":
     """Yield a change for each line that should not be there."""
-    edited = buffer(run)
     if "\n" in promise.promiser and promise.truth("not_matching"):
         run.log(
             "error",
             "Makes no sense to promise multi-line delete with not_matching. "
             "Cannot be satisfied for all lines as a block.",
         )
-    region = yield from selected(promise, run, "line deletion")
+    region = yield from selected(promise, run, "line deletion", "delete")
     if region is None:
-        return
-    if region.end is not None:
-        yield interrupted(
-            f"The promised end pattern '{region.end}' was not found when selecting region "
-            f"to delete in '{edited.path}'"
-        )
         return
     yield from concluded("delete_lines", promise, run, _chunks(promise, region, run))
 

@@ -36,14 +36,8 @@ def insert_lines(promise: "Promise", run: "Run") -> "Iterator[Change | Verdict]"
         run.log("error", contradiction)
         yield failed(f"The promised line insertion '{text}' breaks its own promises")
         return
-    region = yield from selected(promise, run, "line insertion")
+    region = yield from selected(promise, run, "line insertion", "insert")
     if region is None:
-        return
-    if region.end is not None:
-        yield interrupted(
-            f"The promised end pattern '{region.end}' was not found when selecting region "
-            f"to insert in '{edited.path}'"
-        )
         return
     point = yield from _point(promise, promised, region, run)
     if point is not None:
@@ -156,7 +150,9 @@ def _line(line: str, promised: Promised, point: Point) -> "Steps":
         yield kept(f"Promised line '{line}' exists at start of file '{path}'")
         return
     if not promised.block and not point.at_top() and point.neighbour(line):
-        if not point.before:
+        if point.before:
+            point.pass_by()
+        else:
             point.advance()
         yield kept(f"Promised line '{line}' exists beside locator in '{path}'")
         return

@@ -22,53 +22,62 @@ LAST_PASS = 3
 class Region:
     """The lines from FIRST to LAST (None: to the end); the delimiters belong to it if promised."""
 
-    __slots__ = ("end", "first", "last", "with_end", "with_start")
+    __slots__ = ("first", "last", "with_end", "with_start")
 
     def __init__(self, body: "dict[str, Any]", bounds: tuple[int, int | None]) -> None:
         self.first, self.last = bounds
         self.with_start = body.get("include_start_delimiter") in TRUE
         self.with_end = body.get("include_end_delimiter") in TRUE
-        self.end: str | None = body.get("select_end")
 
 
 WHOLE = Region({"include_start_delimiter": "true"}, (0, None))
 
 
 def selected(
-    promise: "Promise", run: "Run", what: str
+    promise: "Promise", run: "Run", what: str, verb: str = ""
 ) -> "Generator[Verdict, Outcome, Region | None]":
     """The region that PROMISE works in, or None after saying why there is none to do WHAT in.
 
-    A region that is missing may be put there by another promise: only the last pass complains.
+    With a VERB the end of the region must be there. What is missing may be put there by another
+    promise: only the last pass complains.
     """
     body = promise.body("select_region")
     if body is None or "select_start" not in body:
         return WHOLE
-    to_end = body.get("select_end_match_eof", run.control.get("select_end_match_eof")) in TRUE
-    with_start = body.get("include_start_delimiter") in TRUE
     edited = buffer(run)
+    end = body.get("select_end")
+    to_end = body.get("select_end_match_eof", run.control.get("select_end_match_eof")) in TRUE
+    bounds = _bounds(body, edited, run, to_end=to_end)
+    if bounds is None:
+        problem = (
+            f"The promised {what} '{promise.promiser}' could not select an edit region "
+            f"in '{edited.path}' after {LAST_PASS} passes{_hint(what, body)}"
+        )
+    elif verb and end is not None and bounds[1] is None and not to_end:
+        problem = (
+            f"The promised end pattern '{end}' was not found when selecting region "
+            f"to {verb} in '{edited.path}'"
+        )
+    else:
+        return Region(body, bounds)
+    if run.ctx.pass_number < LAST_PASS:
+        yield Verdict(Outcome.SKIPPED, f"No region in '{edited.path}' for '{promise.promiser}' yet")
+    else:
+        yield interrupted(problem)
+    return None
+
+
+def _bounds(
+    body: "dict[str, Any]", edited: Buffer, run: "Run", *, to_end: bool
+) -> tuple[int, int | None] | None:
+    """The lines of the delimiters that BODY names, None if there is no region."""
+    with_start = body.get("include_start_delimiter") in TRUE
+    start, end = body["select_start"], body.get("select_end")
     try:
-        bounds = region(
-            edited.lines, body["select_start"], body.get("select_end"),
-            with_start=with_start, to_end=to_end,
-        )  # fmt: skip
+        return region(edited.lines, start, end, with_start=with_start, to_end=to_end)
     except BadPattern as bad:
         run.log("error", str(bad))
-        bounds = None
-    if bounds is not None:
-        found = Region(body, bounds)
-        if to_end or found.last is not None:
-            found.end = None
-        return found
-    message = (
-        f"The promised {what} '{promise.promiser}' could not select an edit region "
-        f"in '{edited.path}'"
-    )
-    if run.ctx.pass_number < LAST_PASS:
-        yield Verdict(Outcome.SKIPPED, f"{message} (pass {run.ctx.pass_number})")
         return None
-    yield interrupted(f"{message} after {LAST_PASS} passes{_hint(what, body)}")
-    return None
 
 
 def _hint(what: str, body: "dict[str, Any]") -> str:

@@ -2,8 +2,9 @@
 
 from agent import modules
 from agent.functions.files import isexecutable
-from policy import reading, values
+from policy import values
 from policy.errors import Failed
+from policy.functions.arguments import integer, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def _run(ctx: "Context", function: str, command: str, shell: str, output: str) -
             command, shell=shell != "noshell", merge=output == "both", limit=_LIMIT
         )
     except OSError as error:
-        ctx.log("error", f"Couldn't open pipe to command '{command}'. ({error.strerror})")
-        raise Failed(function) from None
+        reason = error.strerror
+        raise refusal(ctx, f"Couldn't open pipe to command '{command}'. ({reason})") from None
     return finished
 
 
@@ -96,20 +97,17 @@ def usemodule(ctx: "Context", name: str, args: str) -> bool:
     quoted = f'"{path}"'
     status = ctx.host.stat(path)
     if status is None:
-        ctx.log("error", f"Plug-in module '{quoted}' not found")
-        raise Failed("usemodule")
+        raise refusal(ctx, f"Plug-in module '{quoted}' not found")
     if status.st_uid not in (0, ctx.host.uid):
-        ctx.log(
-            "error",
-            f"Module '{quoted}' was not owned by uid {ctx.host.uid} who is executing agent",
+        raise refusal(
+            ctx, f"Module '{quoted}' was not owned by uid {ctx.host.uid} who is executing agent"
         )
-        raise Failed("usemodule")
     command = f"{quoted} {args}"
     try:
         finished: Finished = ctx.host.execute(command)
     except OSError as error:
-        ctx.log("error", f"Couldn't open pipe from '{command}'. (cf_popen: {error.strerror})")
-        raise Failed("usemodule") from None
+        reason = f"cf_popen: {error.strerror}"
+        raise refusal(ctx, f"Couldn't open pipe from '{command}'. ({reason})") from None
 
     def say(line: str) -> None:
         if line.strip():
@@ -134,7 +132,7 @@ def read_module_protocol(ctx: "Context", path: str) -> bool:
 def getenv(ctx: "Context", name: str, limit: str) -> str:
     """The first LIMIT octets of an environment variable, "" if it is not set."""
     value: str = ctx.host.environ.get(name, "")
-    return values.text(values.octets(value)[: reading.limit(limit)])
+    return values.text(values.octets(value)[: integer(ctx, limit)])
 
 
 def registryvalue(ctx: "Context", key: str, name: str) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from policy.context import Context
 
-ALL = "inf"
+ALL = 999999999
 _MUCH = 1 << 20  # octets; no buffer of such a size is made before it is needed
 
 

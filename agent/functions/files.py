@@ -6,6 +6,7 @@ import stat
 from agent.functions import glob
 from policy import regexp, values
 from policy.errors import Failed
+from policy.functions.arguments import integer, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def isexecutable(ctx: "Context", path: str) -> bool:
 
 def isreadable(ctx: "Context", path: str, timeout: str = _PATIENCE) -> bool:
     """Whether a byte of PATH can be read within TIMEOUT seconds; 0 waits as long as it takes."""
-    seconds = values.integer(timeout)
+    seconds = integer(ctx, timeout)
     if seconds == 0:
         return _readable(ctx, path)
     import _thread
@@ -294,7 +295,7 @@ def isnewerthantime(ctx: "Context", path: str, when: str) -> bool:
     status = _reached(ctx, path)
     if status is None:
         raise Failed("isnewerthantime")
-    return int(status.st_mtime) > values.integer(when, ctx.now)
+    return int(status.st_mtime) > integer(ctx, when)
 
 
 def accessedbefore(ctx: "Context", one: str, other: str) -> bool:
@@ -363,11 +364,10 @@ def findfiles_up(ctx: "Context", path: str, pattern: str, levels: str = "inf") -
     elif pattern.startswith("/"):
         problem = f"glob '{pattern}' cannot be an absolute path"
     if problem:
-        ctx.log("error", f"Function findfiles_up, {problem}")
-        raise Failed("findfiles_up")
+        raise refusal(ctx, f"Function findfiles_up, {problem}")
     directory = _single_slashes(path).rstrip("/")
     found: list[str] = []
-    for _ in range(values.integer(levels) + 1):
+    for _ in range(integer(ctx, levels) + 1):
         found += glob.find(ctx.host, f"{directory}/{pattern}")
         if not directory:
             break

@@ -4,6 +4,7 @@ from agent.functions import glob
 from agent.functions.addresses import inside
 from policy import regexp, values
 from policy.errors import Failed
+from policy.functions.arguments import integer, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def hostrange(ctx: "Context", prefix: str, numbers: str) -> bool:
     """Whether this host is called PREFIX and a number between the two in NUMBERS, `N-M`."""
     low, dash, high = numbers.partition("-")
     if not (dash and low.isdecimal() and high.isdecimal()):
-        ctx.log("error", f"hostrange: '{numbers}' is no range 'N-M'")
-        raise Failed("hostrange")
+        raise refusal(ctx, f"hostrange: '{numbers}' is no range 'N-M'")
     name = (_own_names(ctx) or [""])[-1].lower()
     number = name.removeprefix(prefix.lower())
     if not name.startswith(prefix.lower()) or not number.isdecimal():
@@ -109,7 +109,7 @@ def _connection(host: str, port: str, timeout: float) -> "socket.socket":
 def isconnectable(ctx: "Context", host: str, port: str, timeout: str = "30") -> bool:
     """Whether PORT of HOST takes connections within TIMEOUT seconds."""
     try:
-        _connection(host, port, values.integer(timeout)).close()
+        _connection(host, port, integer(ctx, timeout)).close()
     except (OSError, OverflowError, UnicodeError):
         return False
     return True
@@ -128,10 +128,10 @@ def readtcp(ctx: "Context", host: str, port: str, query: str, most: str) -> str:
     if ctx.agent is None:
         raise Failed("readtcp")
     try:
-        answer = _ask(host, port, query, values.integer(most))
+        answer = _ask(host, port, query, integer(ctx, most))
     except (OSError, OverflowError, UnicodeError) as error:
-        ctx.log("verbose", f"readtcp: no answer of '{host}' port '{port}': {error}")
-        raise Failed("readtcp") from None
+        message = f"readtcp: no answer of '{host}' port '{port}': {error}"
+        raise refusal(ctx, message, "verbose") from None
     return values.text(answer.partition(b"\0")[0])
 
 
@@ -140,8 +140,7 @@ def selectservers(ctx: "Context", *args: str) -> str:
     reference, port, query, pattern, most, array = args
     hosts = ctx.lookup(reference[2:-1]) if reference[:2] in ("@(", "@{") else None
     if not isinstance(hosts, tuple):
-        ctx.log("verbose", f"selectservers: '{reference}' is no list")
-        raise Failed("selectservers")
+        raise refusal(ctx, f"selectservers: '{reference}' is no list", "verbose")
     count = 0
     for host in hosts if ctx.agent is not None else ():
         if _answers(ctx, host, port, query, pattern, most):
@@ -155,7 +154,7 @@ def _answers(ctx: "Context", host: str, port: str, query: str, pattern: str, mos
     if not query:
         return isconnectable(ctx, host, port)
     try:
-        answer = values.text(_ask(host, port, query, values.integer(most)))
+        answer = values.text(_ask(host, port, query, integer(ctx, most)))
         return not pattern or regexp.full(pattern, answer)
     except regexp.BadPattern as bad:
         ctx.log("error", str(bad))

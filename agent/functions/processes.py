@@ -1,7 +1,7 @@
 """Functions about processes, as `ps` lists them."""
 
 from policy import regexp, values
-from policy.errors import Failed
+from policy.functions.arguments import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def _matching(ctx: "Context", function: str, pattern: str) -> "Iterator[tuple[st
     try:
         listing = ctx.host.execute([_PS, "-eo", ",".join(_COLUMNS)], merge=False)
     except OSError:
-        ctx.log("error", f"{function}: could not load the process table?!?!")
-        raise Failed(function) from None
+        raise refusal(ctx, f"{function}: could not load the process table?!?!") from None
     for line in values.text(listing.out).split("\n")[1:]:
         fields = line.split(None, len(_COLUMNS) - 1)
         if len(fields) == len(_COLUMNS) and expression.search(fields[-1]) is not None:

@@ -1,8 +1,9 @@
 """Functions that read files: whole, by line, as lists, arrays and data."""
 
 from agent.functions.data_files import ALL, QUIET, READERS, Unreadable, head, kind_of
-from policy import reading, regexp, tables, values
+from policy import reading, tables, values
 from policy.errors import Failed
+from policy.functions.arguments import integer, pattern, refusal
 from policy.functions.logic import is_true
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_PEERS = 100000  # bytes of a file of peers
 _MOST_FIELDS = 31
+_UNLIMITED = "inf"
 
 
 # texts
@@ -27,7 +29,7 @@ def _content(ctx: "Context", path: str, limit: str = "0") -> str | None:
     before the run: it may be made by then.
     """
     level = "error" if ctx.pass_number else "verbose"
-    most = reading.limit(limit)
+    most = integer(ctx, limit)
     try:
         if ctx.host.stat(path) is None:
             reason = "stat: No such file or directory"
@@ -69,27 +71,18 @@ def _lines(ctx: "Context", path: str) -> list[str]:
     return lines
 
 
-def _pattern(ctx: "Context", pattern: str) -> "regexp.Pattern":
-    """PATTERN ready for use. Raises Failed."""
-    try:
-        return regexp.compile(pattern)
-    except regexp.BadPattern as bad:
-        ctx.log("error", str(bad))
-        raise Failed(pattern) from None
-
-
-def regline(ctx: "Context", pattern: str, path: str) -> bool:
-    """Whether PATTERN spans a line of PATH."""
-    spans = _pattern(ctx, pattern).full
+def regline(ctx: "Context", expression: str, path: str) -> bool:
+    """Whether EXPRESSION spans a line of PATH."""
+    spans = pattern(ctx, expression).full
     try:
         return any(spans(line) for line in _lines(ctx, path))
     except OSError:
         return False
 
 
-def countlinesmatching(ctx: "Context", pattern: str, path: str) -> str:
-    """How many lines of PATH does PATTERN span."""
-    spans = _pattern(ctx, pattern).full
+def countlinesmatching(ctx: "Context", expression: str, path: str) -> str:
+    """How many lines of PATH does EXPRESSION span."""
+    spans = pattern(ctx, expression).full
     try:
         return str(sum(spans(line) for line in _lines(ctx, path)))
     except OSError as error:
@@ -100,14 +93,14 @@ def countlinesmatching(ctx: "Context", pattern: str, path: str) -> str:
         return "0"
 
 
-def getfields(ctx: "Context", pattern: str, path: str, separator: str, array: str) -> str:
-    """How many lines of PATH does PATTERN span; the fields of the first become ARRAY[1]..."""
-    spans = _pattern(ctx, pattern).full
+def getfields(ctx: "Context", expression: str, path: str, separator: str, array: str) -> str:
+    """How many lines of PATH does EXPRESSION span; the first is split into ARRAY[1]..."""
+    spans = pattern(ctx, expression).full
     try:
         found = [line for line in _lines(ctx, path) if spans(line)]
     except OSError as error:
-        ctx.log("error", f"File '{path}' could not be read in getfields(). ({error.strerror})")
-        raise Failed("getfields") from None
+        reason = error.strerror
+        raise refusal(ctx, f"File '{path}' could not be read in getfields(). ({reason})") from None
     if found:
         fields = reading.split(ctx, found[0], separator, _MOST_FIELDS, blanks=True)
         for number, field in enumerate(fields, 1):
@@ -127,7 +120,7 @@ def _list(ctx: "Context", args: tuple[str, ...]) -> tuple[str, ...]:
     if text is None:
         raise Failed(path)
     text = reading.stripped(ctx, text, comment, path)
-    return tuple(reading.split(ctx, text, separator, reading.limit(most), blanks=False))
+    return tuple(reading.split(ctx, text, separator, integer(ctx, most), blanks=False))
 
 
 def _numbers(
@@ -175,7 +168,7 @@ def _array(ctx: "Context", args: tuple[str, ...], kind: str, *, indexed: bool = 
     text = _content(ctx, path, size)
     if text is None:
         return "0"
-    layout = reading.Layout(comment, separator, most, kind)
+    layout = reading.Layout(comment, separator, integer(ctx, most), kind)
     return reading.define_array(ctx, array, text, layout, where=path, indexed=indexed)
 
 
@@ -210,7 +203,7 @@ def _rows(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[str
         )
         raise Failed(function)
     text = reading.stripped(ctx, text, comment, path)
-    return reading.rows(ctx, text, separator, reading.limit(most))
+    return reading.rows(ctx, text, separator, integer(ctx, most))
 
 
 def data_readstringarray(ctx: "Context", *args: str) -> "dict[str, Any]":
@@ -231,32 +224,32 @@ def data_readstringarrayidx(ctx: "Context", *args: str) -> "list[Any]":
 # data
 
 
-def _data(ctx: "Context", function: str, path: str, kind: str, most: str = ALL) -> "Any":
+def _data(ctx: "Context", function: str, path: str, kind: str, most: str = _UNLIMITED) -> "Any":
     """The container in the file PATH of a KIND. Raises Failed."""
     try:
-        return READERS[kind](ctx, path, values.integer(most))
+        return READERS[kind](ctx, path, integer(ctx, most))
     except Unreadable as reason:
         loud = kind not in QUIET and ctx.pass_number
         ctx.log("error" if loud else "verbose", f"{function}: {reason}")
         raise Failed(function) from None
 
 
-def readjson(ctx: "Context", path: str, most: str = ALL) -> "Any":
+def readjson(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
     """The container in a JSON file of at MOST so many bytes."""
     return _data(ctx, "readjson", path, "JSON", most)
 
 
-def readyaml(ctx: "Context", path: str, most: str = ALL) -> "Any":
+def readyaml(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
     """The container in the first document of a YAML file."""
     return _data(ctx, "readyaml", path, "YAML", most)
 
 
-def readcsv(ctx: "Context", path: str, most: str = ALL) -> "Any":
+def readcsv(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
     """The rows of a CSV file, whose lines end in CRLF."""
     return _data(ctx, "readcsv", path, "CSV", most)
 
 
-def readenvfile(ctx: "Context", path: str, most: str = ALL) -> "Any":
+def readenvfile(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
     """The settings in a file of NAME=value."""
     return _data(ctx, "readenvfile", path, "ENV", most)
 
@@ -269,7 +262,7 @@ def readdata(ctx: "Context", path: str, kind: str) -> "Any":
 def validfiledata(ctx: "Context", path: str, kind: str) -> bool:
     """Whether there is data of this KIND in a file."""
     try:
-        READERS[kind_of(path) if kind == "auto" else kind](ctx, path, values.integer(ALL))
+        READERS[kind_of(path) if kind == "auto" else kind](ctx, path, ALL)
     except Unreadable as reason:
         ctx.log("verbose", f"validfiledata: {reason}")
         return False
@@ -284,8 +277,8 @@ def _table(ctx: "Context", path: str) -> "Iterator[tuple[int, list[str]]]":
     try:
         text = values.text(ctx.host.read(path))
     except OSError as error:
-        ctx.log("error", f"classfiltercsv: Failed to read file {path}: {error.strerror}")
-        raise Failed("classfiltercsv") from None
+        reason = error.strerror
+        raise refusal(ctx, f"classfiltercsv: Failed to read file {path}: {reason}") from None
     for number, record in enumerate(tables.records(text), 1):
         if record.startswith("#") or not record.strip("\r\n"):
             continue
@@ -301,19 +294,18 @@ def classfiltercsv(
 ) -> "list[dict[str, str]]":
     """The rows of a CSV file whose class expression, in COLUMN, holds; sorted by column ORDER."""
     rows = _table(ctx, path)
-    at = values.integer(column)
+    at = integer(ctx, column)
     width, heading = -1, None
     kept: list[list[str]] = []
     for number, row in rows:
         if width < 0:
             width = len(row)
             if at >= width:
-                ctx.log(
-                    "error",
+                raise refusal(
+                    ctx,
                     "classfiltercsv: Class expression index is out of bounds. "
                     f"Row length {width}, index {at}",
                 )
-                raise Failed("classfiltercsv")
             if values.truth(has_heading):
                 heading = row
                 continue
@@ -338,7 +330,7 @@ def _sort(ctx: "Context", rows: list[list[str]], at: int, width: int, order: str
     """Sort ROWS by the column ORDER, if it is one and not that of the class expressions."""
     if order is None:
         return
-    by = values.integer(order)
+    by = integer(ctx, order)
     if by == at:
         ctx.log(
             "warning",
@@ -389,7 +381,7 @@ def makerule(ctx: "Context", target: str, sources: "Any") -> str:
 def _groups(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[str]]:
     """The hosts in a file, in groups of so many; this host is called `localhost`."""
     path, comment, size = args
-    many = values.integer(size)
+    many = integer(ctx, size)
     if many < 2:
         ctx.log(
             "warning",

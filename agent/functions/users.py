@@ -1,7 +1,8 @@
 """Functions about users and groups."""
 
-from policy import reading, regexp, values
+from policy import reading, values
 from policy.errors import Failed
+from policy.functions.arguments import pattern, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def getuid(ctx: "Context", name: str) -> str:
     """The number of a user."""
     user = ctx.host.user(name) or _user(ctx, name)
     if user is None:
-        ctx.log("error", f"Could not get UID for user '{name}', (getpwnam: not found)")
-        raise Failed("getuid")
+        raise refusal(ctx, f"Could not get UID for user '{name}', (getpwnam: not found)")
     return str(user.pw_uid)
 
 
@@ -46,8 +46,7 @@ def getgid(ctx: "Context", name: str) -> str:
     """The number of a group."""
     group = ctx.host.group(name) or _group(ctx, name)
     if group is None:
-        ctx.log("error", f"Could not get GID for group '{name}', (getgrnam: not found)")
-        raise Failed("getgid")
+        raise refusal(ctx, f"Could not get GID for group '{name}', (getgrnam: not found)")
     return str(group.gr_gid)
 
 
@@ -144,24 +143,18 @@ def _filters(ctx: "Context", function: str, text: str) -> list[tuple[str, str]]:
     try:
         items = values.children(values.container(ctx, text))
     except Failed:
-        ctx.log("error", f"Function '{function}' couldn't parse argument '{text}'")
-        raise
+        raise refusal(ctx, f"Function '{function}' couldn't parse argument '{text}'") from None
     found: list[tuple[str, str]] = []
     for item in items:
-        name, equals, pattern = item.partition("=") if isinstance(item, str) else ("", "", "")
+        name, equals, wanted = item.partition("=") if isinstance(item, str) else ("", "", "")
         if not equals:
-            ctx.log("error", f"Function '{function}': '{item}' is no 'attribute=regex'")
-            raise Failed(function)
-        found.append((name.strip(), pattern.strip()))
+            raise refusal(ctx, f"Function '{function}': '{item}' is no 'attribute=regex'")
+        found.append((name.strip(), wanted.strip()))
     return found
 
 
-def _spans(ctx: "Context", function: str, pattern: str, text: str) -> bool:
-    try:
-        return regexp.full(pattern, text)
-    except regexp.BadPattern as bad:
-        ctx.log("error", str(bad))
-        raise Failed(function) from None
+def _spans(ctx: "Context", expression: str, text: str) -> bool:
+    return pattern(ctx, expression).full(text)
 
 
 def findlocalusers(ctx: "Context", wanted: str) -> "dict[str, Any]":
@@ -169,8 +162,7 @@ def findlocalusers(ctx: "Context", wanted: str) -> "dict[str, Any]":
     filters = _filters(ctx, "findlocalusers", wanted)
     for attribute, _ in filters:
         if attribute not in _USER:
-            ctx.log("error", f"Function 'findlocalusers': there is no attribute '{attribute}'")
-            raise Failed("findlocalusers")
+            raise refusal(ctx, f"Function 'findlocalusers': there is no attribute '{attribute}'")
     return {
         it.pw_name: {
             "uid": it.pw_uid,
@@ -180,25 +172,25 @@ def findlocalusers(ctx: "Context", wanted: str) -> "dict[str, Any]":
             "shell": it.pw_shell,
         }
         for it in ctx.host.users()
-        if all(_spans(ctx, "findlocalusers", rx, _USER[name](it)) for name, rx in filters)
+        if all(_spans(ctx, rx, _USER[name](it)) for name, rx in filters)
     }
 
 
 def _members(ctx: "Context", patterns: str, members: list[str]) -> bool:
     """Whether each of PATTERNS spans one of MEMBERS, or "" if there are none."""
     return all(
-        any(_spans(ctx, "findlocalgroups", pattern.strip(), it) for it in members or [""])
-        for pattern in patterns.split(",")
+        any(_spans(ctx, wanted.strip(), it) for it in members or [""])
+        for wanted in patterns.split(",")
     )
 
 
 def _fits(ctx: "Context", group: "grp.struct_group", filters: list[tuple[str, str]]) -> bool:
     """Whether GROUP is as FILTERS say; one of them that makes no sense keeps all out."""
-    for attribute, pattern in filters:
+    for attribute, wanted in filters:
         if attribute == "members":
-            fits = _members(ctx, pattern, group.gr_mem)
+            fits = _members(ctx, wanted, group.gr_mem)
         elif attribute in _GROUP:
-            fits = _spans(ctx, "findlocalgroups", pattern, _GROUP[attribute](group))
+            fits = _spans(ctx, wanted, _GROUP[attribute](group))
         else:
             ctx.log("error", f"Function 'findlocalgroups': there is no attribute '{attribute}'")
             fits = False

@@ -15,11 +15,12 @@ def refusal(ctx: "Context", message: str, level: str = "error") -> Failed:
 
 
 def integer(ctx: "Context", text: str) -> int:
-    """The integer that TEXT writes. Raises Failed."""
+    """The integer that TEXT writes; if none, the number for that, which functions go on with."""
     try:
         return values.integer(text, ctx.now)
     except ValueError as error:
-        raise refusal(ctx, str(error)) from None
+        ctx.log("error", str(error))
+        return values.NO_INTEGER
 
 
 def real(ctx: "Context", text: str) -> float:

@@ -2,6 +2,7 @@
 
 from policy import reading, tables, values
 from policy.errors import Failed
+from policy.functions.arguments import integer, refusal
 from policy.functions.logic import is_true
 from policy.functions.names import reached
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 def _contained(ctx: "Context", value: "Any", kind: str, text: str) -> "Any":
     """VALUE, which the TEXT of a KIND gave, if it is a container. Raises Failed."""
     if not isinstance(value, (dict, list)):
-        ctx.log("error", f"Non-container from parsing {kind} expression '{text}'")
-        raise Failed(text)
+        raise refusal(ctx, f"Non-container from parsing {kind} expression '{text}'")
     return value
 
 
@@ -27,8 +27,7 @@ def parsejson(ctx: "Context", text: str) -> "Any":
     try:
         value = values.parse_json(text, lambda word: values.named(ctx, word, scalars=True))
     except values.BadJSON as bad:
-        ctx.log("error", f"Error parsing JSON expression '{bad.rest}': {bad}")
-        raise Failed("parsejson") from None
+        raise refusal(ctx, f"Error parsing JSON expression '{bad.rest}': {bad}") from None
     return _contained(ctx, value, "JSON", text)
 
 
@@ -37,8 +36,7 @@ def parseyaml(ctx: "Context", text: str) -> "Any":
     try:
         value = tables.yaml(text)
     except ValueError as error:
-        ctx.log("error", f"Error parsing YAML expression '{text}': {error}")
-        raise Failed("parseyaml") from None
+        raise refusal(ctx, f"Error parsing YAML expression '{text}': {error}") from None
     return _contained(ctx, value, "YAML", text)
 
 
@@ -86,8 +84,7 @@ def mergedata(ctx: "Context", *containers: "Any") -> "Any":
     for given in containers:
         part = values.container(ctx, given)
         if not isinstance(part, (dict, list)):
-            ctx.log("error", f"mergedata argument '{given}' is not a data container")
-            raise Failed("mergedata")
+            raise refusal(ctx, f"mergedata argument '{given}' is not a data container")
         whole = part if whole is None else _merged(whole, part)
     if whole is None:
         raise Failed("mergedata")
@@ -148,8 +145,7 @@ def classfilterdata(ctx: "Context", data: "Any", structure: str, key: str | None
             own: child for own, child in whole.items() if _wanted(ctx, child, own, key, structure)
         }
     except (LookupError, ValueError) as error:
-        ctx.log("verbose", f"classfilterdata: {error}")
-        raise Failed("classfilterdata") from None
+        raise refusal(ctx, f"classfilterdata: {error}", "verbose") from None
 
 
 # types
@@ -186,8 +182,8 @@ def is_type(ctx: "Context", name: str, expected: str) -> bool:
 def _array(ctx: "Context", args: tuple[str, ...], kind: str, *, indexed: bool = False) -> str:
     """Set the array that ARGS name from the text that they hold."""
     array, text, comment, separator, most, size = args
-    text = values.text(values.octets(text)[: reading.limit(size)])
-    layout = reading.Layout(comment, separator, most, kind)
+    text = values.text(values.octets(text)[: integer(ctx, size)])
+    layout = reading.Layout(comment, separator, integer(ctx, most), kind)
     where = "string argument 2"
     return reading.define_array(ctx, array, text, layout, where=where, indexed=indexed)
 

@@ -2,7 +2,9 @@
 
 from policy import regexp, values
 from policy.classes import BadExpression, holds
-from policy.errors import Failed, Fatal
+from policy.errors import Fatal
+from policy.functions.arguments import refusal
+from policy.numbers import one_at_a_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,20 +92,9 @@ def classmatch(ctx: "Context", pattern: str, *tags: str) -> bool:
     return next(matching(ctx, pattern, tags), None) is not None
 
 
-def _one_at_a_time(text: str) -> int:
-    """Bob Jenkins' hash of that name."""
-    value = 0
-    for byte in values.octets(text):
-        value = (value + byte) * 1025 & 0xFFFFFFFF
-        value ^= value >> 6
-    value = value * 9 & 0xFFFFFFFF
-    value ^= value >> 11
-    return value * 32769 & 0xFFFFFFFF
-
-
 def splayclass(ctx: "Context", text: str, policy: str) -> bool:
     """Whether it is now the five minutes of the day or the hour (POLICY) that TEXT is given."""
-    position = _one_at_a_time(text) & 8191
+    position = one_at_a_time(text) & 8191
     hour, slot = divmod(position * (12 if policy == "hourly" else 288) // 8192, 12)
     expression = f"Min{slot * 5:02d}_{(slot + 1) * 5 % 60:02d}"
     if policy != "hourly":
@@ -143,11 +134,9 @@ def _agent_to(ctx: "Context", function: str, version: str, which: str = "") -> i
     fact = ctx.facts.get("cf_version")
     order = _order(str(fact.value) if fact is not None else "", version)
     if order is None:
-        ctx.log(
-            "error",
-            f"{function}: Format of {which}version comparison string '{version}' is incorrect",
+        raise refusal(
+            ctx, f"{function}: Format of {which}version comparison string '{version}' is incorrect"
         )
-        raise Failed(function)
     return order
 
 
@@ -197,8 +186,6 @@ def version_compare(ctx: "Context", left: str, operator: str, right: str) -> boo
     """Whether version LEFT is to RIGHT as OPERATOR says."""
     order = _order(left, right)
     if order is None or operator not in _HOLDS:
-        ctx.log(
-            "error", f'Cannot compare versions: version_compare("{left}", "{operator}", "{right}")'
-        )
-        raise Failed("version_compare")
+        call = f'version_compare("{left}", "{operator}", "{right}")'
+        raise refusal(ctx, f"Cannot compare versions: {call}")
     return _HOLDS[operator](order)

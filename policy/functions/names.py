@@ -2,7 +2,8 @@
 
 from policy import regexp
 from policy.context import SPECIAL_SCOPES, Variable, descend
-from policy.errors import Failed
+from policy.functions.arguments import pattern as compiled
+from policy.functions.arguments import refusal
 from policy.functions.logic import every_class, matching
 
 TYPE_CHECKING = False
@@ -127,8 +128,7 @@ def bundlestate(ctx: "Context", bundle: str) -> "dict[str, Any]":
     _prepared(ctx)
     scope = ctx.scope_of(None if name in SPECIAL_SCOPES else namespace or "default", name)
     if scope is None or not (scope.plain or scope.arrays):
-        ctx.log("verbose", f"bundlestate: there are no variables of bundle '{bundle}'")
-        raise Failed("bundlestate")
+        raise refusal(ctx, f"bundlestate: there are no variables of bundle '{bundle}'", "verbose")
     return _state(_of_scope(scope))
 
 
@@ -147,8 +147,7 @@ def getvariablemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]
     """The tags of a variable."""
     found = owner(ctx, name)
     if found is None:
-        ctx.log("verbose", f"getvariablemetatags found variable {name} without a value")
-        raise Failed("getvariablemetatags")
+        raise refusal(ctx, f"getvariablemetatags: there is no variable '{name}'", "verbose")
     return _tags(found[0].tags, key)
 
 
@@ -158,8 +157,7 @@ def getclassmetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
     for known, tags in every_class(ctx):
         if known in (wanted, ctx.class_key(wanted)):
             return _tags(tags, key)
-    ctx.log("verbose", f"getclassmetatags: there is no class '{name}'")
-    raise Failed("getclassmetatags")
+    raise refusal(ctx, f"getclassmetatags: there is no class '{name}'", "verbose")
 
 
 def getbundlemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
@@ -168,8 +166,7 @@ def getbundlemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
     scope = ctx.scope_of(namespace or "default", f"{bundle}_meta")
     tags = scope.get("tags", ()) if scope is not None else None
     if tags is None or not isinstance(tags.value, tuple):
-        ctx.log("error", f"getbundlemetatags: there are no tags of bundle '{name}'")
-        raise Failed("getbundlemetatags")
+        raise refusal(ctx, f"getbundlemetatags: there are no tags of bundle '{name}'")
     return _tags(tags.value, key)
 
 
@@ -195,17 +192,13 @@ def bundlesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]
     Of TAGS only the first decides, as in the reference.
     """
     bundles: dict[str, tuple[str, ...]] = ctx.agent.bundles() if ctx.agent is not None else {}
-    try:
-        regexp.compile(pattern)
-        return tuple(
-            name
-            for name, have in reversed(bundles.items())
-            if regexp.full(pattern, name)
-            and (not tags or any(regexp.full(tags[0], tag) for tag in have))
-        )
-    except regexp.BadPattern as bad:
-        ctx.log("error", str(bad))
-        raise Failed("bundlesmatching") from None
+    spans = compiled(ctx, pattern).full
+    tagged = compiled(ctx, tags[0]).full if tags else None
+    return tuple(
+        name
+        for name, have in reversed(bundles.items())
+        if spans(name) and (tagged is None or any(map(tagged, have)))
+    )
 
 
 # who called whom

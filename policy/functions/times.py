@@ -4,6 +4,7 @@ import time
 
 from policy import values
 from policy.errors import Failed
+from policy.functions.arguments import integer, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,11 +15,7 @@ _LONGEST = 4095
 
 def _numbers(ctx: "Context", texts: tuple[str, ...]) -> list[int]:
     """TEXTS as integers. Raises Failed if one is none."""
-    try:
-        return [values.integer(text, ctx.now) for text in texts]
-    except ValueError as error:
-        ctx.log("error", str(error))
-        raise Failed(str(error)) from None
+    return [integer(ctx, text) for text in texts]
 
 
 def _local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
@@ -76,8 +73,7 @@ def strftime(ctx: "Context", zone: str, form: str, when: str) -> str:
     try:
         fields = time.gmtime(seconds) if zone == "gmtime" else time.localtime(seconds)
     except (OverflowError, OSError, ValueError):
-        ctx.log("warning", f"The given time stamp '{when}' was invalid")
-        raise Failed("strftime") from None
+        raise refusal(ctx, f"The given time stamp '{when}' was invalid", "warning") from None
     shown = time.strftime(form, fields)
     if not shown or len(values.octets(shown)) > _LONGEST:
         raise Failed("strftime")

@@ -21,6 +21,7 @@ QUICK = frozenset((
     "move_obstructions", "depends_on", "if", "unless", "ifvarclass", "with",
 ))  # fmt: skip
 PHASE_ONE = frozenset(("rename", "perms", "changes", "transformer", "acl"))
+NOT_YET = ("acl", "changes", "edit_xml", "fsattrs")
 CONTENT = frozenset((
     "content", "edit_line", "edit_xml", "edit_template", "edit_template_string",
 ))  # fmt: skip
@@ -112,12 +113,16 @@ def _kept(task: "Task", path: str) -> "Steps":
     if not task.has_data():
         yield failed(f"No template data for the promise '{task.promise.promiser}'")
         return
-    if "fsattrs" in task.attributes:
-        yield failed(f"not yet supported: fsattrs (promised for '{path}')")
+    _say_default(task, path)
+    for name in NOT_YET:
+        if name in task.attributes:
+            yield failed(f"not yet supported: {name} (promised for '{path}')")
     there = yield from _there(task, path)
     if there is None:
         return
     if path.endswith("/.") and "depth_search" not in task.attributes:
+        if path == task.promise.promiser:
+            task.promise.promiser = path[:-2] or "/"  # what the reference calls it from here on
         path = path[:-2] or "/"
     status = task.host.lstat(path)
     if status is None:
@@ -131,6 +136,18 @@ def _kept(task: "Task", path: str) -> "Steps":
         go_on = yield from _filled(task, path)
     if go_on:
         yield from _afterwards(task, path)
+
+
+def _say_default(task: "Task", path: str) -> None:
+    """Ask for `rxdirs` to be set where a mode is promised."""
+    perms = task.body("perms")
+    if perms is not None and "mode" in perms and "rxdirs" not in perms:
+        promise = task.promise
+        task.log(
+            "warning",
+            "Using the default value 'false' for attribute rxdirs "
+            f"(promiser: {path}, file: {promise.path}:{promise.line}), please set it explicitly",
+        )
 
 
 def _there(task: "Task", path: str) -> "Steps":
@@ -245,8 +262,8 @@ def _afterwards(task: "Task", path: str) -> "Steps":
         if "changes" in task.attributes:
             yield failed(f"Promised to monitor '{path}' for changes, but file does not exist")
         return
-    if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-        if task.selects(path, status):
-            from agent.actuators.files.leaf import leaf
+    file = stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
+    if file and task.selects(path, status):
+        from agent.actuators.files.leaf import leaf
 
-            yield from leaf(task, path, status)
+        yield from leaf(task, path, status)

@@ -110,8 +110,6 @@ def edited(task: "Task", path: str, *, exists: bool) -> "Steps":
         task.log("verbose", f"Cannot render file '{path}': file does not exist")
         return False
     attributes = task.attributes
-    if "edit_xml" in attributes:
-        yield failed(f"not yet supported: edit_xml (promised for '{path}')")
     method = attributes.get("template_method", CLASSIC)
     classic = method == CLASSIC and "edit_template" in attributes
     if "edit_line" in attributes or classic:

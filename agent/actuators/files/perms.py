@@ -73,8 +73,6 @@ def attributes(task: "Task", path: str, status: "Status", perms: "dict[str, Any]
         return
     yield from set_id(task, path, status, want)
     yield from ownership(task, path, status, perms.get("owners"), perms.get("groups"))
-    if task.body("changes") is not None:
-        yield failed(f"not yet supported: changes (promised for '{path}')")
     if stat.S_ISLNK(status.st_mode):
         from agent.actuators.files.links import dead_link
 
@@ -82,8 +80,6 @@ def attributes(task: "Task", path: str, status: "Status", perms: "dict[str, Any]
         return
     yield from set_id(task, path, status, status.st_mode)
     yield from mode(task, path, status, have, want)
-    if task.body("acl") is not None:
-        yield failed(f"not yet supported: acl (promised for '{path}')")
     if task.truth("touch"):
         yield task.change(
             f"update time stamps for '{path}'",

@@ -1,0 +1,482 @@
+"""A host on which nothing happens: what is read falls through, what is written stays in memory.
+
+So a plan can see what a later promise would meet after an earlier one had been kept. Programs are
+not run: nobody can say what they would do.
+"""
+
+import errno
+import os
+import stat
+import time
+
+from agent.host import Host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from agent.host import Status
+    from agent.host.execute import Child, Finished
+
+MOST_LINKS = 40
+EXECUTABLE = 0o111
+
+
+class NotRun(OSError):
+    """A program was to be run, which an overlay does not do."""
+
+
+class Node:
+    """One object: what is known of it here, and in ORIGIN the real path for all else.
+
+    ENTRIES of a directory are those that differ from the real ones; None is one that is gone.
+    """
+
+    __slots__ = ("changed", "data", "entries", "mode", "origin", "owner", "status", "target",
+                 "times", "xattrs")  # fmt: skip
+
+    def __init__(self, mode: int, owner: tuple[int, int]) -> None:
+        now = time.time()
+        self.mode = mode
+        self.owner = owner
+        self.times = (now, now)
+        self.changed = now
+        self.origin: str | None = None
+        self.status: Status | None = None
+        self.data: bytes | None = None
+        self.target: str | None = None
+        self.entries: dict[str, Node | None] = {}
+        self.xattrs: dict[str, bytes] = {}
+
+    def touched(self) -> None:
+        """Note that it is not any more what the system says of it."""
+        self.status = None
+        self.changed = time.time()
+
+
+def _real(path: str, status: "Status") -> Node:
+    """The node for what is at the real PATH."""
+    node = Node(status.st_mode, (status.st_uid, status.st_gid))
+    node.origin = path
+    node.status = status
+    node.times = (status.st_atime, status.st_mtime)
+    return node
+
+
+def _refuse(number: int, path: str) -> "NoReturn":
+    raise OSError(number, os.strerror(number), path)
+
+
+class Overlay(Host):
+    """The real host, on which everything that is written stays in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._root = _real("/", os.lstat("/"))
+
+    # ways through the tree
+
+    def _child(self, node: Node, name: str) -> Node | None:
+        """What NAME is in the directory NODE, kept there from now on."""
+        if name in node.entries:
+            return node.entries[name]
+        if node.origin is None:
+            return None
+        path = f"{node.origin.rstrip('/')}/{name}"
+        status = super().lstat(path)
+        if status is None:
+            return None
+        found = node.entries[name] = _real(path, status)
+        return found
+
+    def _way(self, path: str, *, follow: bool) -> tuple[Node, str, Node | None]:
+        """The directory that PATH leads to, the name in it, and what that is."""
+        if not path.startswith("/"):
+            path = f"{self.getcwd()}/{path}"
+        parts = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        above: list[Node] = [self._root]
+        links = 0
+        if not parts:
+            return self._root, ".", self._root
+        while True:
+            name = parts.pop()
+            here = above[-1]
+            if name == "..":
+                if len(above) > 1:
+                    above.pop()
+                if not parts:
+                    return above[-1], ".", above[-1]
+                continue
+            if not stat.S_ISDIR(here.mode):
+                _refuse(errno.ENOTDIR, path)
+            found = self._child(here, name)
+            if found is not None and stat.S_ISLNK(found.mode) and (parts or follow):
+                links += 1
+                if links > MOST_LINKS:
+                    _refuse(errno.ELOOP, path)
+                target = self._text(found)
+                if target.startswith("/"):
+                    above = [self._root]
+                parts += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+                if not parts:
+                    return above[-1], ".", above[-1]
+                continue
+            if not parts:
+                return here, name, found
+            if found is None:
+                _refuse(errno.ENOENT, path)
+            above.append(found)
+
+    def _text(self, node: Node) -> str:
+        """The text of the link NODE."""
+        if node.target is None:
+            assert node.origin is not None  # noqa: S101  # made here it has a target
+            node.target = super().readlink(node.origin)
+        return node.target
+
+    def _node(self, path: str, *, follow: bool = True) -> Node:
+        """What is at PATH. Raises OSError if nothing is."""
+        node = self._way(path, follow=follow)[2]
+        if node is None:
+            _refuse(errno.ENOENT, path)
+        return node
+
+    def _room(self, path: str) -> tuple[Node, str]:
+        """The directory for a new PATH, and its name there. Raises OSError if that is taken."""
+        parent, name, found = self._way(path, follow=False)
+        if found is not None:
+            _refuse(errno.EEXIST, path)
+        self._allow(parent, path)
+        return parent, name
+
+    def _allow(self, directory: Node, path: str) -> None:
+        """Raise OSError if the system would not let us change DIRECTORY."""
+        real = directory.origin if directory.status is not None else None
+        if real is not None and not super().access(real, os.W_OK | os.X_OK):
+            _refuse(errno.EACCES, path)
+
+    def _ours(self, path: str, *, follow: bool = True) -> Node:
+        """What is at PATH. Raises OSError if only its owner may do what is to be done."""
+        node = self._node(path, follow=follow)
+        if self.uid not in (0, node.owner[0]):
+            _refuse(errno.EPERM, path)
+        return node
+
+    def _put(self, path: str, mode: int) -> Node:
+        """A new object at PATH."""
+        parent, name = self._room(path)
+        node = parent.entries[name] = Node(mode, (self.uid, self.gid))
+        parent.touched()
+        return node
+
+    # looking
+
+    def _status(self, node: Node) -> "Status":
+        """What the system would say of NODE."""
+        if node.status is not None:
+            return node.status
+        size = 0
+        rest: dict[str, float] = {}
+        number, device = id(node) & 0xFFFFFFFF, 0
+        if node.origin is not None:
+            real = os.lstat(node.origin)
+            size, number, device = real.st_size, real.st_ino, real.st_dev
+            rest["st_rdev"] = real.st_rdev
+        if node.data is not None:
+            size = len(node.data)
+        elif node.target is not None:
+            size = len(os.fsencode(node.target))
+        atime, mtime = node.times
+        rest |= {"st_atime": atime, "st_mtime": mtime, "st_ctime": node.changed}
+        for name in ("atime", "mtime", "ctime"):
+            rest[f"st_{name}_ns"] = int(rest[f"st_{name}"] * 1_000_000_000)
+        whole = (int(atime), int(mtime), int(node.changed))
+        return os.stat_result((node.mode, number, device, 1, *node.owner, size, *whole), rest)
+
+    def lstat(self, path: str) -> "Status | None":
+        """As of the host."""
+        return self._looked(path, follow=False)
+
+    def stat(self, path: str) -> "Status | None":
+        """As of the host."""
+        return self._looked(path, follow=True)
+
+    def _looked(self, path: str, *, follow: bool) -> "Status | None":
+        try:
+            node = self._way(path, follow=follow)[2]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if node is None else self._status(node)
+
+    def exists(self, path: str) -> bool:
+        """As of the host."""
+        try:
+            return self._way(path, follow=True)[2] is not None
+        except OSError:
+            return False
+
+    def read(self, path: str, limit: int = 0) -> bytes:
+        """As of the host."""
+        node = self._node(path)
+        if stat.S_ISDIR(node.mode):
+            _refuse(errno.EISDIR, path)
+        if node.data is None and node.origin is not None:
+            return super().read(node.origin, limit)
+        data = node.data or b""
+        return data[:limit] if limit else data
+
+    def readlink(self, path: str) -> str:
+        """As of the host."""
+        node = self._node(path, follow=False)
+        if not stat.S_ISLNK(node.mode):
+            _refuse(errno.EINVAL, path)
+        return self._text(node)
+
+    def listdir(self, path: str) -> list[str]:
+        """As of the host: what is there in truth and not gone here, then what is new here."""
+        node = self._node(path)
+        if not stat.S_ISDIR(node.mode):
+            _refuse(errno.ENOTDIR, path)
+        real = [] if node.origin is None else super().listdir(node.origin)
+        kept = [name for name in real if node.entries.get(name, node) is not None]
+        known = set(real)
+        return kept + [
+            name for name, entry in node.entries.items() if entry is not None and name not in known
+        ]
+
+    def access(self, path: str, mode: int) -> bool:
+        """As of the host, by the mode that an object has here."""
+        try:
+            node = self._node(path)
+        except OSError:
+            return False
+        if node.status is not None and node.origin is not None:
+            return super().access(node.origin, mode)
+        if self.uid == 0:
+            return not mode & os.X_OK or bool(node.mode & EXECUTABLE)
+        shift = 6 if node.owner[0] == self.uid else 3 if node.owner[1] == self.gid else 0
+        return node.mode >> shift & mode & 7 == mode & 7
+
+    def realpath(self, path: str) -> str:
+        """As of the host."""
+        if not path.startswith("/"):
+            path = f"{self.getcwd()}/{path}"
+        parts = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        found: list[str] = []
+        links = 0
+        while parts:
+            name = parts.pop()
+            if name == "..":
+                del found[-1:]
+                continue
+            here = "/" + "/".join([*found, name])
+            status = self.lstat(here)
+            if status is not None and stat.S_ISLNK(status.st_mode) and links < MOST_LINKS:
+                links += 1
+                target = self.readlink(here)
+                if target.startswith("/"):
+                    found.clear()
+                parts += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+            else:
+                found.append(name)
+        return "/" + "/".join(found)
+
+    def xattrs(self, path: str) -> dict[str, bytes]:
+        """As of the host."""
+        try:
+            node = self._node(path, follow=False)
+        except OSError:
+            return {}
+        real = {} if node.origin is None else super().xattrs(node.origin)
+        return real | node.xattrs
+
+    def same(self, path: str, other: str) -> bool:
+        """As of the host."""
+        return self.read(path) == self.read(other)
+
+    # writing
+
+    def write(
+        self, path: str, data: bytes, *, mode: int | None = None, like: "Status | None" = None
+    ) -> None:
+        """As of the host."""
+        parent, name, old = self._way(path, follow=False)
+        self._allow(parent, path)
+        if old is not None and stat.S_ISDIR(old.mode):
+            _refuse(errno.EISDIR, path)
+        wanted = 0o600 if like is None else stat.S_IMODE(like.st_mode)
+        owner = (self.uid, self.gid) if like is None else (like.st_uid, like.st_gid)
+        node = Node(stat.S_IFREG | (wanted if mode is None else mode), owner)
+        node.data = data
+        node.xattrs = self.xattrs(path)
+        parent.entries[name] = node
+        parent.touched()
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """As of the host."""
+        node = self._node(path)
+        if not self.access(path, os.W_OK):
+            _refuse(errno.EACCES, path)
+        node.data = data
+        node.times = (node.times[0], time.time())
+        node.touched()
+
+    def append(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """As of the host."""
+        if self.exists(path):
+            self.overwrite(path, self.read(path) + data)
+        else:
+            self._put(path, stat.S_IFREG | mode).data = data
+
+    def create(self, path: str, mode: int) -> None:
+        """As of the host."""
+        self._put(path, stat.S_IFREG | mode).data = b""
+
+    def copy(self, source: str, path: str, *, mode: int) -> None:
+        """As of the host."""
+        data = self.read(source)
+        if self.lstat(path) is not None:
+            self.unlink(path)
+        self._put(path, stat.S_IFREG | mode).data = data
+
+    def set_xattr(self, path: str, name: str, value: bytes) -> None:
+        """As of the host."""
+        self._ours(path, follow=False).xattrs[name] = value
+
+    def mkdir(self, path: str, mode: int) -> None:
+        """As of the host."""
+        self._put(path.rstrip("/"), stat.S_IFDIR | mode)
+
+    def fifo(self, path: str, mode: int) -> None:
+        """As of the host."""
+        self._put(path, stat.S_IFIFO | mode)
+
+    def node(self, path: str, like: "Status") -> None:
+        """As of the host."""
+        self._put(path, like.st_mode)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """As of the host."""
+        node = self._ours(path, follow=False)
+        if stat.S_ISLNK(node.mode):
+            _refuse(errno.ELOOP, path)
+        node.mode = stat.S_IFMT(node.mode) | mode
+        node.touched()
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        """As of the host."""
+        node = self._ours(path, follow=False)
+        wanted = (node.owner[0] if uid == -1 else uid, node.owner[1] if gid == -1 else gid)
+        if self.uid != 0 and (wanted[0] != node.owner[0] or wanted[1] not in os.getgroups()):
+            _refuse(errno.EPERM, path)
+        node.owner = wanted
+        node.touched()
+
+    def touch(self, path: str) -> None:
+        """As of the host."""
+        now = time.time()
+        self.utime(path, now, now)
+
+    def utime(self, path: str, atime: float, mtime: float) -> None:
+        """As of the host."""
+        node = self._ours(path)
+        node.times = (atime, mtime)
+        node.touched()
+
+    def unlink(self, path: str) -> None:
+        """As of the host."""
+        self._remove(path, lambda node: errno.EISDIR if stat.S_ISDIR(node.mode) else 0)
+
+    def rmdir(self, path: str) -> None:
+        """As of the host."""
+
+        def refusal(node: Node) -> int:
+            if not stat.S_ISDIR(node.mode):
+                return errno.ENOTDIR
+            return errno.ENOTEMPTY if self.listdir(path) else 0
+
+        self._remove(path, refusal)
+
+    def _remove(self, path: str, refusal: "Callable[[Node], int]") -> None:
+        """Take PATH away, unless REFUSAL gives the number of an error."""
+        parent, name, node = self._way(path, follow=False)
+        if node is None:
+            _refuse(errno.ENOENT, path)
+        number = refusal(node)
+        if number:
+            _refuse(number, path)
+        self._allow(parent, path)
+        parent.entries[name] = None
+        parent.touched()
+
+    def rename(self, old: str, new: str) -> None:
+        """As of the host."""
+        source, name, node = self._way(old, follow=False)
+        if node is None:
+            _refuse(errno.ENOENT, old)
+        target, new_name, there = self._way(new, follow=False)
+        self._allow(source, old)
+        self._allow(target, new)
+        if there is node:
+            return
+        if there is not None and stat.S_ISDIR(there.mode):
+            if not stat.S_ISDIR(node.mode):
+                _refuse(errno.EISDIR, new)
+            if self.listdir(new):
+                _refuse(errno.ENOTEMPTY, new)
+        elif there is not None and stat.S_ISDIR(node.mode):
+            _refuse(errno.ENOTDIR, new)
+        source.entries[name] = None
+        target.entries[new_name] = node
+        source.touched()
+        target.touched()
+
+    def symlink(self, target: str, path: str) -> None:
+        """As of the host."""
+        self._put(path, stat.S_IFLNK | 0o777).target = target
+
+    def link(self, old: str, path: str) -> None:
+        """As of the host."""
+        node = self._node(old, follow=False)
+        parent, name = self._room(path)
+        parent.entries[name] = node
+        parent.touched()
+
+    # programs
+
+    def execute(
+        self,
+        command: str | list[str],
+        *,
+        shell: bool = False,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout: float | None = None,
+        umask: int = 0o077,
+        uid: int | None = None,
+        gid: int | None = None,
+        chroot: str | None = None,
+        stdin: bytes = b"",
+        merge: bool = True,
+        limit: int = 0,
+    ) -> "Finished":
+        """Raise NotRun."""
+        raise NotRun(errno.ENOTSUP, "not run: nobody can say what it would do", str(command))
+
+    def start(
+        self,
+        command: str | list[str],
+        *,
+        shell: bool = False,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        merge: bool = False,
+    ) -> "Child":
+        """Raise NotRun."""
+        raise NotRun(errno.ENOTSUP, "not run: nobody can say what it would do", str(command))
+
+    def background(self, work: "Callable[[], None]") -> int:
+        """Do WORK at once: it stays in memory, and in another process nobody would see it."""
+        work()
+        return self.pid

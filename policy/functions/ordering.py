@@ -1,0 +1,98 @@
+"""How values are ordered: as text, numbers, addresses; what cannot be read as such comes first."""
+
+from policy.values import leading_real, octets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    # whether it is what the mode is about, what that is worth, and the text of all others
+    Key: TypeAlias = tuple[bool, tuple[float, ...], bytes]
+
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+
+def _keyed(value: str, worth: tuple[float, ...] | None) -> "Key":
+    return (False, (), octets(value)) if worth is None else (True, worth, b"")
+
+
+def _lexical(value: str) -> "Key":
+    return _keyed(value, None)
+
+
+def _real(value: str) -> "Key":
+    number = leading_real(value)[0]
+    return _keyed(value, None if number is None else (number,))
+
+
+def _integer(value: str) -> "Key":
+    number = leading_real(value)[0]
+    return _keyed(value, None if number is None else (truncated(number),))
+
+
+def truncated(number: float) -> int:
+    """NUMBER as a C long: what does not fit into one is the lowest of them."""
+    return int(number) if -(2.0**63) <= number < 2.0**63 else -(2**63)
+
+
+def _address(value: str) -> "Key":
+    return _keyed(value, _ipv4(value) or _ipv6(value))
+
+
+def _ipv4(value: str) -> tuple[float, ...] | None:
+    """The octets of an address behind a 4; a port is not counted."""
+    address, colon, port = value.rstrip().partition(":")
+    groups = address.split(".")
+    if len(groups) != 4 or not all(_at_most(group, 255) for group in groups):
+        return None
+    if colon and not _at_most(port, 65535):
+        return None
+    return (4, *map(int, groups))
+
+
+def _at_most(digits: str, limit: int) -> bool:
+    return digits.isascii() and digits.isdigit() and int(digits) <= limit
+
+
+def _ipv6(value: str) -> tuple[float, ...] | None:
+    """The groups of an address behind a 6; of two that are the same, that with a port is less."""
+    address, without_port = value.rstrip(), 1
+    if address[:1] == "[":
+        address, _, rest = address[1:].partition("]")
+        if rest and not (rest[0] == ":" and _at_most(rest[1:], 65535)):
+            return None
+        without_port = not rest
+    left, gap, right = address.partition("::")
+    before, after = [side.split(":") if side else [] for side in (left, right)]
+    missing = 8 - len(before) - len(after)
+    if missing < 0 or bool(gap) != bool(missing):
+        return None
+    groups = [*before, *["0"] * missing, *after]
+    if not all(0 < len(group) <= 4 and _HEX_DIGITS.issuperset(group) for group in groups):
+        return None
+    return (6, *[int(group, 16) for group in groups], without_port)
+
+
+def _hardware(value: str) -> "Key":
+    """A MAC address is twelve digits, or six groups of them between colons."""
+    groups = value.split(":", 5) if len(value) > 12 else [value[at : at + 2] for at in range(0, 12, 2)]
+    last = len(groups[-1]) - len(groups[-1].lstrip("".join(_HEX_DIGITS)))
+    groups[-1] = groups[-1][:last]
+    if len(groups) < 6 or not all(group and _HEX_DIGITS.issuperset(group) for group in groups):
+        return _keyed(value, None)
+    return _keyed(value, tuple([int(group, 16) % 256 for group in groups]))
+
+
+KEYS: "dict[str, Callable[[str], Key]]" = {
+    "lex": _lexical,
+    "int": _integer,
+    "real": _real,
+    "ip": _address,
+    "mac": _hardware,
+}
+
+
+def ordered(items: list[str], mode: str) -> list[str]:
+    """ITEMS from the least to the greatest; equal ones change their order, as the reference does."""
+    return sorted(reversed(items), key=KEYS[mode.lower()])

@@ -1,0 +1,42 @@
+"""Small algorithms whose every bit is part of the language: what is chosen by hash, or shuffled."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MASK = 0xFFFFFFFF
+_MODULUS = 2**31 - 1
+
+
+def one_at_a_time(text: str) -> int:
+    """Bob Jenkins' one-at-a-time hash of a text, 32 bits."""
+    value = 0
+    for octet in text.encode("utf-8", "surrogateescape"):
+        value = (value + octet) * 1025 & _MASK
+        value ^= value >> 6
+    value = value * 9 & _MASK
+    value ^= value >> 11
+    return value * 32769 & _MASK
+
+
+def rand(seed: int) -> "Iterator[int]":
+    """What rand() of the GNU C library gives, one after the other, after srand(SEED)."""
+    value = seed - 2**32 if seed >= 2**31 else seed or 1
+    state = [value]
+    for _ in range(30):
+        value = _step(value)
+        state.append(value)
+    state += state[:3]
+    count = 0
+    while True:
+        state.append((state[-3] + state[-31]) & _MASK)
+        count += 1
+        if count > 310:
+            yield state[-1] >> 1
+
+
+def _step(value: int) -> int:
+    """The next of a linear congruence, with C's remainder: the sign of the dividend."""
+    product = 16807 * value
+    remainder = product % _MODULUS if product >= 0 else -(-product % _MODULUS)
+    return remainder + _MODULUS if remainder < 0 else remainder
