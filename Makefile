@@ -14,14 +14,14 @@ setup: $(READY) ## the environment in .venv, as requirements.lock pins it
 $(READY): requirements.lock pyproject.toml
 	@echo "making $(VENV) (once, and again when requirements.lock changes)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install --quiet --require-hashes --only-binary :all: -r requirements.lock
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip install -qq --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/pip install -qq --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q agent policy server
 	@$(BIN)/troth links $(VENV)/links
 	@touch $@
 
 demo: $(READY) ## a real policy checked, planned, run, and run again, with a word on each step
-	@$(BIN)/python examples/demo.py
+	@PATH="$(CURDIR)/$(VENV)/links:$$PATH" sh examples/demo.sh
 
 test: $(READY) lint ## everything that must hold before a change lands
 	$(BIN)/pytest -q -n 2
@@ -41,7 +41,7 @@ conformance: $(READY) ## run the acceptance tests of SUITE=DIR, tests/acceptance
 	$(BIN)/python -m bench.conformance --suite $(SUITE) $(if $(AREAS),--areas $(AREAS))
 
 lock: ## pin anew what pyproject.toml asks for
-	@$(PYTHON) -m venv --clear .venv-lock && .venv-lock/bin/pip install --quiet uv
+	@$(PYTHON) -m venv --clear .venv-lock && .venv-lock/bin/pip install -qq uv
 	.venv-lock/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 \
 		--python-platform linux --only-binary :all: --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --quiet --upgrade --output-file requirements.lock

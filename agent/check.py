@@ -83,6 +83,7 @@ def _add(findings: Findings, text: str, row: "dict[str, Any]") -> None:
     if text not in findings.texts:
         findings.texts.append(text)
         findings.rows.append(row)
+        findings.files.add(row["file"])
 
 
 def note_as_json(note: "Note") -> "dict[str, Any]":

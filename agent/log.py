@@ -46,8 +46,8 @@ class Log:
     """
 
     __slots__ = (
-        "_deaf", "_fd", "_held", "_live", "_pending", "_size", "color", "prefix", "talk",
-        "threshold", "timestamps",
+        "_deaf", "_fd", "_held", "_live", "_pending", "_size", "color", "prefix", "reports",
+        "talk", "threshold", "timestamps",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,7 @@ class Log:
         self._live = os.isatty(STDOUT)
         self._pending: list[str] = []
         self._size = 0
+        self.reports: list[str] | None = None  # if a list, reports are put there, not printed
         self._deaf: set[int] = set()
         self._held: list[str] | None = None
 
@@ -83,7 +84,10 @@ class Log:
 
     def say(self, text: str) -> None:
         """Print a report; it has no level, so none silences it."""
-        self._put(f"R: {text}\n", STDOUT)
+        if self.reports is not None:
+            self.reports.append(text)
+        else:
+            self._put(f"R: {text}\n", STDOUT)
 
     def show(self, text: str, fd: int = STDOUT) -> None:
         """Print TEXT as it is: a table, a diff, a diagnostic."""
@@ -157,9 +161,12 @@ class Log:
 
 def opened(settings: "Settings") -> Log:
     """The log that SETTINGS ask for: troth's own talk goes to stderr, that of cf-* to stdout."""
-    return Log(
+    log = Log(
         settings.level,
         timestamps=settings.timestamps,
         color=settings.color,
         talk=STDOUT if settings.program.startswith("cf-") else STDERR,
     )
+    if settings.json:
+        log.reports = []
+    return log

@@ -103,9 +103,10 @@ def _setting(module: _Module, line: str) -> None:
 
 
 def _activate(module: _Module, line: str) -> None:
-    """`+class`."""
+    """`+class` or `+ns:class`."""
     if not _too_long(module, line, "+class", _LONGEST_CLASSES):
-        name = values.canonify(line[1:])
+        namespace, colon, name = line[1:].rpartition(":")
+        name = values.canonify(namespace) + colon + values.canonify(name)
         minutes = max(module.minutes, 0)
         module.ctx.set_class(name, module.tags, minutes=minutes, timer="absolute")
 

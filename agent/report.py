@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agent.run import Run
 
 SHOWN_LINES = 60  # of one preview
+SHOWN_WIDTH = 120  # of one summary
 KINDS = {"change": "+", "unknown": "?", "warn": "!"}
 REMARKS = {"change": "", "unknown": " (unknown until it runs)", "warn": " (policy only warns)"}
 COLORS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
@@ -63,7 +64,7 @@ def planned(run: "Run") -> None:
     steps, settings = run.planned, run.settings
     assert steps is not None  # noqa: S101  # it is a plan
     if settings.json:
-        run.log.show(plan_json(steps, run.counts, settings.file))
+        run.log.show(plan_json(steps, run.counts, settings.file, run.log.reports or []))
         return
     seconds = time.time() - settings.now
     run.log.show(plan_text(steps, run.counts, seconds, color=settings.color))
@@ -79,14 +80,21 @@ def plan_text(
         if step.promise is not promise:
             promise = step.promise
             lines.append(f'{promise.path}:{promise.line} {promise.type} "{promise.promiser}"')
-        lines.append(f"  {KINDS[kind(step)]} {step.would}{REMARKS[kind(step)]}")
-        lines += _preview(step.preview, color=color)
+        lines.append(f"  {KINDS[kind(step)]} {_summary(step.would)}{REMARKS[kind(step)]}")
+        if step.preview.strip() not in step.would:
+            lines += _preview(step.preview, color=color)
     found = plan_counts(planned, counts)
     parts = [f"{found['change']} to change", f"{found['kept']} kept"]
     parts += [f"{found['unknown']} unknown until it runs"] if found["unknown"] else []
     parts += [f"{found['warn']} only warned of"] if found["warn"] else []
     parts += [f"{found['failed']} failed"] if found["failed"] else []
     return "\n".join([*lines, f"plan: {', '.join(parts)} ({seconds:.2f} s)"]) + "\n"
+
+
+def _summary(would: str) -> str:
+    """What a step would do, in one line that is not too long."""
+    line = would.replace("\n", "\\n")
+    return line if len(line) <= SHOWN_WIDTH else f"{line[: SHOWN_WIDTH - 4]} ..."
 
 
 def _preview(text: str, *, color: bool) -> "Iterator[str]":
@@ -99,7 +107,9 @@ def _preview(text: str, *, color: bool) -> "Iterator[str]":
         yield f"      ... {len(lines) - SHOWN_LINES} more lines, all of them with --json"
 
 
-def plan_json(planned: "Planned", counts: "Mapping[Outcome, int]", policy: str) -> str:
+def plan_json(
+    planned: "Planned", counts: "Mapping[Outcome, int]", policy: str, reports: list[str]
+) -> str:
     """The plan as a program reads it."""
     from json import dumps
 
@@ -118,8 +128,12 @@ def plan_json(planned: "Planned", counts: "Mapping[Outcome, int]", policy: str) 
         for step in planned.steps
     ]
     plan = {
-        "format": 1, "policy": policy, "summary": plan_counts(planned, counts), "steps": steps
-    }  # fmt: skip
+        "format": 1,
+        "policy": policy,
+        "summary": plan_counts(planned, counts),
+        "steps": steps,
+        "reports": reports,
+    }
     return dumps(plan, indent=2) + "\n"
 
 

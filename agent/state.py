@@ -77,14 +77,15 @@ class State:
     ) -> bool:  # fmt: skip
         """Write down that HOLDER begins with KEY, before it does.
 
-        False if that is not as it was when looked at: last kept at LAST, held by BEFORE.
+        False if somebody else was faster: when looked at it was last kept at LAST, held by BEFORE.
         """
 
         def work(db: "Connection") -> bool:
             db.execute("BEGIN IMMEDIATE")
             kept = db.execute("SELECT last FROM locks WHERE key = ?", (key,)).fetchone()
             held = db.execute("SELECT pid, start, begun FROM holders WHERE key = ?", (key,))
-            if kept != (None if last is None else (last,)) or held.fetchone() != before:
+            seen = None if last is None else (last,)
+            if kept != seen or held.fetchone() not in (None, before):
                 db.execute("ROLLBACK")
                 return False
             db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?)", (key, *holder))

@@ -35,8 +35,10 @@ MAX_NESTING = 10
 
 ESCAPE = re.compile(r"\\(?:\n(.)?|([\\\"']))", re.DOTALL)
 BLANK_BETWEEN_NAMES = re.compile(r"[_A-Za-z0-9][ \t]+[_A-Za-z0-9]")
-CLASS_NAME = re.compile(r"[A-Za-z0-9_:]+")
-ORDINARY_GUARD = re.compile(r"!?[A-Za-z0-9_:]++(?:[.&|]!?[A-Za-z0-9_:]++)*+")
+# a class expression in which each `(...)` has become one character that no name has
+FLAT = r"!?(?:[A-Za-z0-9_:]+|\x01)(?:(?:[.&]|\|\|?)!?(?:[A-Za-z0-9_:]+|\x01))*"
+FLAT_EXPRESSION = re.compile(FLAT)
+FLAT_GROUP = re.compile(rf"\({FLAT}\)")
 
 
 def token_text(token: Token) -> str:
@@ -228,42 +230,19 @@ class Builder:
     def call(self, callee: Token, _: Token, *inner: Any) -> Call:
         args = tuple(inner[0]) if len(inner) > 1 else ()
         made = Call(token_text(callee), args, self.span(callee, inner[-1]))
-        if _nesting(made) == MAX_NESTING:
+        if _nested(made, MAX_NESTING) and not _nested(made, MAX_NESTING + 1):
             self.mistake("Nesting of functions is deeper than recommended", made.span)
         return made
 
 
-def _nesting(call: Call) -> int:
-    """How many calls are in each other here."""
-    return 1 + max([_nesting(arg) for arg in call.args if type(arg) is Call], default=0)
+def _nested(call: Call, levels: int) -> bool:
+    """Whether at least so many LEVELS of calls are in each other here."""
+    return levels == 1 or any(type(arg) is Call and _nested(arg, levels - 1) for arg in call.args)
 
 
 def _begins_with_expression(text: str) -> bool:
     """Whether TEXT begins with a class expression: the language does not look behind it."""
-    return ORDINARY_GUARD.fullmatch(text) is not None or _either(text, 0) is not None
-
-
-def _either(text: str, at: int) -> int | None:
-    """Where the `a|b` ends that begins AT, None if there is none."""
-    end = _both(text, at)
-    while end is not None and text.startswith("|", end):
-        end = _both(text, end + (2 if text.startswith("||", end) else 1))
-    return end
-
-
-def _both(text: str, at: int) -> int | None:
-    """Where the `a.b` ends that begins AT, None if there is none."""
-    end = _single(text, at)
-    while end is not None and text.startswith((".", "&"), end):
-        end = _single(text, end + 1)
-    return end
-
-
-def _single(text: str, at: int) -> int | None:
-    """Where the `a`, `!a` or `(a)` ends that begins AT, None if there is none."""
-    at += text.startswith("!", at)
-    if text.startswith("(", at):
-        end = _either(text, at + 1)
-        return end + 1 if end is not None and text.startswith(")", end) else None
-    name = CLASS_NAME.match(text, at)
-    return name and name.end()
+    while (flatter := FLAT_GROUP.sub("\x01", text)) != text:
+        text = flatter
+    found = FLAT_EXPRESSION.match(text)
+    return found is not None and not text.startswith((".", "&", "|"), found.end())

@@ -46,12 +46,15 @@ class BadJSON(ValueError):
 def parse_json(text: str, lookup: "Lookup | None" = None, *, whole: bool = False) -> "Any":
     """The first JSON value in TEXT. Raises BadJSON, a ValueError with the reason.
 
-    LOOKUP gives the value of a bare word. What follows the value is ignored, unless it has to be
+    LOOKUP gives the value of a bare word inside a container. What follows the value is ignored, unless it has to be
     the WHOLE text.
     """
     reader = _Reader(text, lookup)
-    if not reader.peek():
+    char = reader.peek()
+    if not char:
         raise reader.error("No data")
+    if char not in "[{":
+        reader.lookup = None
     value = reader.value()
     if whole and reader.peek():
         raise reader.error("Unable to parse json data, text after its end")

@@ -1,4 +1,4 @@
-"""Small algorithms whose every bit is part of the language: what is chosen by hash, or shuffled."""
+"""Small algorithms whose every bit is part of the language: hashes, chance, numbers as in C."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,3 +40,15 @@ def _step(value: int) -> int:
     product = 16807 * value
     remainder = product % _MODULUS if product >= 0 else -(-product % _MODULUS)
     return remainder + _MODULUS if remainder < 0 else remainder
+
+
+def truncated(number: float) -> int:
+    """NUMBER as a C long: what does not fit into one is the lowest of them."""
+    return int(number) if -(2.0**63) <= number < 2.0**63 else -(2**63)
+
+
+def fixed(number: float) -> str:
+    """NUMBER as `%f` shows it in C, where "not a number" has a sign."""
+    from math import copysign
+
+    return "-nan" if number != number and copysign(1, number) < 0 else f"{number:f}"

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import gc
 import re
-from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from policy.construct import Builder, token_text
 from policy.diagnostics import Diagnostic
-from policy.mistakes import SUPERFLUOUS, Situation, explain
+from policy.mistakes import SUPERFLUOUS, explain
 from policy.source import Source, Span
 
 if TYPE_CHECKING:
@@ -48,6 +47,9 @@ LANDMARKS = frozenset(
 BLOCKS = frozenset(("BUNDLE", "BODY", "PROMISE"))
 # a state that one of these can follow is where a statement, a section or the `{` of a block is due
 LEVELS = frozenset(("CLASS_GUARD", "PROMISE_GUARD", "params"))
+PUNCTUATION = frozenset(
+    ("COMMA", "SEMICOLON", "LPAR", "RPAR", "LBRACE", "RBRACE", "FAT_ARROW", "THIN_ARROW", "END")
+)
 QUOTES = frozenset("\"'`")
 UNFIT = -(1 << 30)
 
@@ -159,11 +161,12 @@ class _Parser:
         self.states = [start]
         self.values: list[Any] = []
         self.condition: Token | None = None
+        self.begin = 0
         self.tokens = self.scan()
 
     def parse(self) -> tuple[Policy, list[Diagnostic]]:
         """Read all tokens. What is not a whole block by then is not in the tree."""
-        for token in self.tokens:
+        while (token := next(self.tokens, None)) is not None:
             if not self.advance(token.lastgroup or "", token):
                 self.recover(token)
         mistakes = sorted(self.builder.mistakes, key=lambda mistake: mistake.span.start)
@@ -202,13 +205,16 @@ class _Parser:
         self.settle()
         symbols = [self.symbols[state] for state in self.states]
         kind = token.lastgroup or ""
-        missing = self.report(symbols, kind, token)
+        unclosed = self.unclosed(token)
+        missing = self.report(symbols, token, unclosed)
         if len(self.builder.mistakes) >= MAX_MISTAKES or token_text(token) in QUOTES:
             self.tokens.close()
+        elif unclosed:
+            self.reread(unclosed, token, missing)
         elif (symbols[-1], kind) in SUPERFLUOUS or self.insert(missing, kind, token):
             return
         elif symbols[-1] == "COMMA" and kind == "SEMICOLON":
-            del self.states[-1], self.values[-1]
+            self.cut(len(self.states) - 2)
             self.advance(kind, token)
         else:
             self.skip(token)
@@ -223,27 +229,42 @@ class _Parser:
                 return
             self.reduce(rules.pop())
 
-    def report(self, symbols: list[str], kind: str, token: Token) -> tuple[str, ...]:
-        """Note the mistake; the tokens that may be missing before TOKEN."""
-        got = token_text(token).partition("\n")[0]
-        said = explain(symbols, kind, got)
+    def report(self, symbols: list[str], token: Token, unclosed: Token | None) -> tuple[str, ...]:
+        """Note the mistake; the kinds of token that may be missing before TOKEN."""
+        kind, span = token.lastgroup or "", self.builder.span(token)
+        said = explain(symbols, kind, token_text(token).partition("\n")[0])
+        message, hint = said.message, said.hint
         if kind == "TOO_LONG":
-            said = Situation("identifier too long")
-        span = self.builder.span(token)
+            message, hint = "identifier too long", ""
         if kind == "END":
             end = len(self.source.text.rstrip())
             span = Span(self.source, end, end)
-        self.builder.mistake(said.message, span, self.unclosed(token) or said.hint)
+        if unclosed:
+            line = self.builder.span(unclosed).line
+            hint = f"a text that begins in line {line} ends here: is its closing quote missing?"
+        self.builder.mistake(message, span, hint)
         return said.missing
 
-    def unclosed(self, token: Token) -> str:
-        """A hint if TOKEN touches a text of several lines: that ended where one was to begin."""
-        before = deque(self.scanner.finditer(self.source.text, 0, token.start()), 2)[0]
-        string = before.groupdict().get("STRING") or ""
-        if "\n" not in string or token.start() < token.start(token.lastindex or 0):
-            return ""
-        line = self.builder.span(before).line
-        return f"the text that ends here begins in line {line}: is its closing quote missing there?"
+    def unclosed(self, token: Token) -> Token | None:
+        """A text of several lines that a word touches: it ended where another was to begin."""
+        before = None
+        for here in self.scanner.finditer(self.source.text, self.begin, token.end()):
+            touches = here.start() == here.start(here.lastindex or 0)
+            if before and touches and here.lastgroup not in PUNCTUATION:
+                return before
+            before = here if "\n" in (here["STRING"] or "") else None
+        return None
+
+    def reread(self, unclosed: Token, token: Token, missing: tuple[str, ...]) -> None:
+        """Go on as if the text UNCLOSED, somewhere before TOKEN, had ended with its first line."""
+        self.begin = self.source.text.index("\n", unclosed.start("STRING"))
+        self.tokens = self.scan()
+        following = next(self.tokens, None)
+        if following and unclosed.end() == token.start():
+            kind = following.lastgroup or ""
+            if self.advance(kind, following) or self.insert(missing, kind, following):
+                return
+        self.skip(following)
 
     def fits(self, *kinds: str) -> bool:
         """Whether tokens of these KINDS could follow."""
@@ -307,8 +328,8 @@ class _Parser:
     # tokens
 
     def scan(self) -> Generator[Token]:
-        """The tokens outside of what macros leave out."""
-        at: int | None = 0
+        """The tokens from BEGIN on outside of what macros leave out."""
+        at: int | None = self.begin
         while at is not None:
             for token in self.scanner.finditer(self.source.text, at):
                 if token.lastgroup == "MACRO":

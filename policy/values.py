@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from policy.context import Context, Scope
 
 __all__ = (
-    "NO_INTEGER", "BadJSON", "Real", "canonify", "children", "container", "dump_json", "formatted", "integer",
-    "leading_integer", "leading_real", "named", "normalised", "octets", "parse_json", "raw", "real",
-    "text", "truth",
+    "NO_INTEGER", "BadJSON", "Real", "canonify", "children", "container", "dump_json", "formatted",
+    "integer", "leading_integer", "leading_real", "named", "normalised", "octets", "parse_json",
+    "raw", "real", "text", "truth",
 )  # fmt: skip
 
 # text

@@ -1,20 +1,24 @@
 """Documents that are run: the commands of their `console` blocks, and what they say comes out.
 
 A line that begins with `$ ` is a command, the lines up to the next one are its output, stdout and
-stderr together. The directory HERE of a document is a private one; times are not compared.
+stderr together. The directory HERE of a document is a private one; times are not compared. Files
+that the document shows in `cf3` blocks under their name, and those beside it, are there.
+
+`python -m tests.console FILE...` writes into documents what their commands print now: read it
+before you keep it.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+import tempfile
+from pathlib import Path
 
 from agent import links
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HERE = "/tmp/tour"  # noqa: S108  # only a name in documents
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -39,6 +43,7 @@ def outputs(commands: list[str], directory: Path) -> list[str]:
     """What COMMANDS print in one shell whose HERE is DIRECTORY."""
     names, state = directory / "names", directory / "state"
     links.make(str(names))
+    state.mkdir(mode=0o700)
     environ = {
         "PATH": f"{names}:{os.environ['PATH']}",
         "HOME": str(directory),
@@ -67,10 +72,22 @@ def timeless(text: str) -> str:
     return SECONDS.sub("(0.00 s)", text)
 
 
-def check(document: str, directory: Path) -> None:
+def furnish(document: Path, directory: Path) -> None:
+    """Put into DIRECTORY what the commands of DOCUMENT work on."""
+    for file in document.parent.iterdir():
+        if file.suffix in (".cf", ".json"):
+            shutil.copyfile(file, directory / file.name)
+    for name, text in FILE.findall(document.read_text()):
+        (directory / name).write_text(text)
+    for file in directory.iterdir():
+        file.chmod(0o600)
+
+
+def check(document: Path, directory: Path) -> None:
     """Run the commands of DOCUMENT in DIRECTORY and compare what they print."""
-    told = steps(document)
+    told = steps(document.read_text())
     assert told, "the document shows no command"
+    furnish(document, directory)
     printed = outputs([command for command, _ in told], directory)
     shown = [f"$ {command}\n{timeless(output)}" for command, output in told]
     seen = [
@@ -78,3 +95,23 @@ def check(document: str, directory: Path) -> None:
         for (command, _), output in zip(told, printed, strict=True)
     ]
     assert "\n".join(seen) == "\n".join(shown)
+
+
+def record(document: Path, directory: Path) -> None:
+    """Write into DOCUMENT what its commands print."""
+    furnish(document, directory)
+    commands = [command for command, _ in steps(document.read_text())]
+    printed = iter(outputs(commands, directory))
+
+    def block(found: re.Match[str]) -> str:
+        lines = [line for line in found[1].splitlines() if line.startswith("$ ")]
+        told = [f"{line}\n{next(printed)}".rstrip() for line in lines]
+        return "\n".join(["```console", *told, "```"])
+
+    document.write_text(BLOCK.sub(block, document.read_text()))
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        with tempfile.TemporaryDirectory() as scratch:
+            record(Path(name), Path(scratch))

@@ -7,6 +7,7 @@ Each line, or each block between `[%CFEngine BEGIN %]` and `[%CFEngine END %]`, 
 from marshal import dumps
 
 from agent import bundle as bundles
+from agent.actuators.regions import TRUE
 from agent.edits import lines_of
 from policy import classes, strings
 from policy.plan import Bundle
@@ -43,7 +44,7 @@ def render(promise: "Promise", run: "Run", buffer: "Buffer") -> str:
     blob = dumps((("insert_lines", tuple(promises)),))
     bundle = Bundle(run.plan, path, ("edit_line", "default", name, (), False, 1, blob))
     defaults = promise.body("edit_defaults") or {}
-    bundles.perform(bundle, (), run, inherit=defaults.get("inherit") == "true", edit=buffer)
+    bundles.perform(bundle, (), run, inherit=defaults.get("inherit") in TRUE, edit=buffer)
     buffer.edits += 1  # an empty template counts, too
     return ""
 

@@ -188,7 +188,10 @@ class Command:
             from agent.host.execute import Finished
 
             reason = error.strerror or str(error)
-            self.run.log("error", f"Couldn't run '{self.text}'. (execv: {reason})")
+            what = f"run '{self.text}'. (execv"
+            if contain and error.filename == contain.get("chdir"):
+                what = f"chdir to '{error.filename}'. (chdir"
+            self.run.log("error", f"Couldn't {what}: {reason})")
             return Finished(COULD_NOT_START, b"", b"", False)
 
     def _heard(self, output: str) -> int:

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import Any
 
+    from agent.actuators.files.task import Task
     from agent.promise import Promise
     from agent.run import Run
 
     Steps = Generator[Change | Verdict, Outcome, Outcome]
 
-TRUE = frozenset(("true", "yes", "on"))
+TRUE = frozenset(("true", "yes"))
 LIMIT = 100_000  # bytes, unless `editfilesize` or `max_file_size` says otherwise
 REGULAR = 0o100000
 KIND = 0o170000
@@ -97,14 +98,7 @@ def _edited(promise: "Promise", run: "Run", buffer: Buffer, original: list[str])
     if action.get("action_policy") in ("warn", "nop"):
         for line in differences(original, buffer.lines):
             yield Verdict(Outcome.WARNED, line, "warning")
-    return (
-        yield Change(
-            f"edit file '{buffer.path}'",
-            f"Edited file '{buffer.path}'",
-            lambda: _save(promise, run, buffer),
-            preview=lambda: unified(original, buffer),
-        )
-    )
+    return (yield from _saved(promise, run, buffer, original))
 
 
 def _perform(promise: "Promise", run: "Run", buffer: Buffer, *, anew: bool) -> None:
@@ -117,6 +111,23 @@ def _perform(promise: "Promise", run: "Run", buffer: Buffer, *, anew: bool) -> N
         name, args, kind="edit_line", edit=buffer, label=f"files promise '{promise.promiser}'",
         inherit=defaults.get("inherit") in TRUE,
     )  # fmt: skip
+
+
+def _saved(promise: "Promise", run: "Run", buffer: Buffer, original: list[str]) -> "Steps":
+    """Yield the change of the file, and then where its old content goes; how the change ended."""
+    from agent.actuators.files.backup import archive_edited
+    from agent.actuators.files.task import Task
+
+    task = Task(promise, run)
+    outcome = yield Change(
+        f"edit file '{buffer.path}'",
+        f"Edited file '{buffer.path}'",
+        lambda: _save(task, buffer),
+        preview=lambda: unified(original, buffer),
+    )
+    if outcome is Outcome.REPAIRED:
+        yield from archive_edited(task, buffer.path)
+    return outcome
 
 
 def differences(old: list[str], new: list[str]) -> "Iterator[str]":
@@ -143,71 +154,13 @@ def unified(original: list[str], buffer: Buffer) -> str:
     return "\n".join(unified_diff(original, buffer.lines, *names, lineterm=""))
 
 
-def _save(promise: "Promise", run: "Run", buffer: Buffer) -> Outcome | None:
-    """Write BUFFER into its file, or where a link leads; keep the old one as promised."""
-    host = run.host
-    path = host.realpath(buffer.path)
+def _save(task: "Task", buffer: Buffer) -> Outcome | None:
+    """Write BUFFER into its file, or where a link leads; the old one is kept as promised."""
+    from agent.actuators.files.backup import replace
+
     try:
-        status = host.stat(path)
-        _keep_old(promise, run, path)
-        host.write(path, octets(buffer.text()) if buffer.lines else b"", like=status)
+        replace(task, buffer.path, octets(buffer.text()))
     except OSError as error:
-        run.log("error", f"Unable to save file '{buffer.path}' after editing. ({error.strerror})")
+        task.log("error", f"Unable to save file '{buffer.path}' after editing. ({error.strerror})")
         return Outcome.FAILED
     return None
-
-
-def _keep_old(promise: "Promise", run: "Run", path: str) -> None:
-    """Keep the file PATH under another name, as `edit_backup` and `repository` say."""
-    defaults = promise.body("edit_defaults") or {}
-    how = defaults.get("edit_backup", "true")
-    if how == "false":
-        return
-    backup = f"{path}{_stamp(run.ctx.now) if how == 'timestamp' else ''}.cf-before-edit"
-    if how == "rotate":
-        backup = _rotated(run, backup, int(defaults.get("rotate", "0")))
-    repository = promise.attributes.get("repository") or run.control.get("default_repository")
-    if repository and how != "rotate":
-        _archive(run, path, backup, str(repository))
-        return
-    host = run.host
-    if host.lstat(backup) is not None:
-        host.unlink(backup)
-    try:
-        host.link(path, backup)
-    except OSError:
-        host.write(backup, host.read(path), like=host.stat(path))
-
-
-def _stamp(now: float) -> str:
-    """The start of the run as a backup's name has it."""
-    from time import ctime
-
-    from policy.values import canonify
-
-    return f"_{int(now)}_{canonify(ctime(now))}"
-
-
-def _rotated(run: "Run", backup: str, generations: int) -> str:
-    """The name for the newest of GENERATIONS of BACKUP, after making room for it."""
-    host = run.host
-    for number in range(generations - 1, 0, -1):
-        if host.lstat(f"{backup}.{number}") is not None:
-            host.rename(f"{backup}.{number}", f"{backup}.{number + 1}")
-    return f"{backup}.1"
-
-
-def _archive(run: "Run", path: str, backup: str, repository: str) -> None:
-    """Keep what the file PATH holds in the directory REPOSITORY, in the name of BACKUP."""
-    from policy.values import canonify
-
-    host = run.host
-    made = ""
-    for name in repository.strip("/").split("/"):
-        made += f"/{name}"
-        if not host.exists(made):
-            host.mkdir(made, 0o700)
-    name = canonify(backup).replace("_", run.control.get("repchar", "_"))
-    target = f"{repository.rstrip('/')}/{name}"
-    host.write(target, host.read(path), like=host.stat(path))
-    run.log("info", f"Moved '{backup}' to repository location '{target}'")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Steps: TypeAlias = "Generator[Change | Verdict, Outcome, None]"
 
-TRUE = frozenset(("true", "yes", "on"))
+TRUE = frozenset(("true", "yes"))
 LAST_PASS = 3
 
 

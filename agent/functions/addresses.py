@@ -1,5 +1,7 @@
 """Whether an address is in a range: `10.0.0.0/8`, `10.1-3.5`, `10.1`, and the like with colons."""
 
+from policy.values import leading_integer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.context import Context
@@ -13,7 +15,6 @@ def inside(ctx: "Context", wanted: str, address: str) -> bool:
     if six != (":" in address):
         return False
     if not six and ("." not in wanted or "." not in address):
-        ctx.log("error", f"Not a valid address range - or not a fully qualified name: {wanted}")
         return False
     if "/" in wanted:
         if "-" in wanted:
@@ -56,9 +57,12 @@ def _in_octets(wanted: str, address: str) -> bool:
 
 
 def _in_groups(wanted: str, address: str) -> bool:
-    """As for octets; the lower end of a range is not in it, as in the reference."""
+    """As for octets, with all the oddities of the reference.
+
+    The lower end of a range is not in it, and other groups are compared as decimal numbers.
+    """
     if "-" not in wanted:
-        return address.startswith(wanted)
+        return False
     for allowed, group in zip(wanted.split(":"), address.split(":"), strict=False):
         low, dash, high = allowed.partition("-")
         try:
@@ -66,6 +70,7 @@ def _in_groups(wanted: str, address: str) -> bool:
                 return False
         except ValueError:
             return False
-        if not dash and low != group:
+        number = leading_integer(low)[0]
+        if not dash and (number is None or number != leading_integer(group)[0]):
             return False
     return True

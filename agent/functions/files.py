@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from policy.context import Context
 
-_LONGEST_CHAIN = 32
+_LONGEST_CHAIN = 31
 _DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _PATIENCE = "3"  # seconds
 
@@ -222,7 +222,7 @@ def _target(ctx: "Context", path: str) -> str:
     ctx.log(
         "info",
         f"filestat bailing on link '{at}' (original '{path}') "
-        f"because {_LONGEST_CHAIN} cycles were chased",
+        f"because {_LONGEST_CHAIN + 1} cycles were chased",
     )
     return at
 

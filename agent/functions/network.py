@@ -78,7 +78,11 @@ def hostrange(ctx: "Context", prefix: str, numbers: str) -> bool:
     """Whether this host is called PREFIX and a number between the two in NUMBERS, `N-M`."""
     low, dash, high = numbers.partition("-")
     if not (dash and low.isdecimal() and high.isdecimal()):
-        raise refusal(ctx, f"hostrange: '{numbers}' is no range 'N-M'")
+        raise refusal(
+            ctx,
+            "HostRange syntax error: second arg should have X-Y format where X and Y are decimal "
+            "numbers",
+        )
     name = (_own_names(ctx) or [""])[-1].lower()
     number = name.removeprefix(prefix.lower())
     if not name.startswith(prefix.lower()) or not number.isdecimal():

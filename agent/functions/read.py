@@ -47,8 +47,8 @@ def _content(ctx: "Context", path: str, limit: str = "0") -> str | None:
         )
         data = data[:most]
     text = values.text(data.partition(b"\0")[0])
-    breaks = text.count("\n") + text.count("\r")
-    return text[:-1] if breaks == 1 and text[-1] in "\r\n" else text
+    one_line = text.find("\n") == len(text) - 1 and "\r" not in text
+    return text[:-1] if one_line else text
 
 
 def readfile(ctx: "Context", path: str, limit: str = "0") -> str:
@@ -132,8 +132,9 @@ def _numbers(
     for item in found:
         try:
             parse(item)
-        except ValueError:
+        except ValueError as error:
             good = False
+            ctx.log("error", str(error))
             ctx.log(
                 "error",
                 f"Presumed {kind} value '{item}' read from file '{args[0]}' has no recognizable "

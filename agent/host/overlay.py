@@ -33,8 +33,8 @@ class Node:
     ENTRIES of a directory are those that differ from the real ones; None is one that is gone.
     """
 
-    __slots__ = ("changed", "data", "entries", "mode", "origin", "owner", "status", "target",
-                 "times", "xattrs")  # fmt: skip
+    __slots__ = ("changed", "data", "device", "entries", "mode", "origin", "owner", "status",
+                 "target", "times", "xattrs")  # fmt: skip
 
     def __init__(self, mode: int, owner: tuple[int, int]) -> None:
         now = time.time()
@@ -42,6 +42,7 @@ class Node:
         self.owner = owner
         self.times = (now, now)
         self.changed = now
+        self.device = 0
         self.origin: str | None = None
         self.status: Status | None = None
         self.data: bytes | None = None
@@ -68,6 +69,20 @@ def _refuse(number: int, path: str) -> "NoReturn":
     raise OSError(number, os.strerror(number), path)
 
 
+def _parts(path: str) -> list[str]:
+    """The names in PATH, the last one first."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _directory(node: Node | None, path: str) -> Node:
+    """NODE, through which PATH leads. Raises OSError if it is none or no directory."""
+    if node is None:
+        _refuse(errno.ENOENT, path)
+    if not stat.S_ISDIR(node.mode):
+        _refuse(errno.ENOTDIR, path)
+    return node
+
+
 class Overlay(Host):
     """The real host, on which everything that is written stays in memory."""
 
@@ -92,41 +107,29 @@ class Overlay(Host):
 
     def _way(self, path: str, *, follow: bool) -> tuple[Node, str, Node | None]:
         """The directory that PATH leads to, the name in it, and what that is."""
-        if not path.startswith("/"):
-            path = f"{self.getcwd()}/{path}"
-        parts = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        parts = _parts(path if path.startswith("/") else f"{self.getcwd()}/{path}")
         above: list[Node] = [self._root]
-        links = 0
-        if not parts:
-            return self._root, ".", self._root
-        while True:
+        name, links = ".", 0
+        found: Node | None = self._root
+        while parts:
             name = parts.pop()
-            here = above[-1]
             if name == "..":
-                if len(above) > 1:
-                    above.pop()
-                if not parts:
-                    return above[-1], ".", above[-1]
+                del above[max(1, len(above) - 1) :]
+                name, found = ".", above[-1]
                 continue
-            if not stat.S_ISDIR(here.mode):
-                _refuse(errno.ENOTDIR, path)
-            found = self._child(here, name)
+            found = self._child(above[-1], name)
             if found is not None and stat.S_ISLNK(found.mode) and (parts or follow):
                 links += 1
                 if links > MOST_LINKS:
                     _refuse(errno.ELOOP, path)
                 target = self._text(found)
                 if target.startswith("/"):
-                    above = [self._root]
-                parts += [part for part in reversed(target.split("/")) if part not in ("", ".")]
-                if not parts:
-                    return above[-1], ".", above[-1]
-                continue
-            if not parts:
-                return here, name, found
-            if found is None:
-                _refuse(errno.ENOENT, path)
-            above.append(found)
+                    del above[1:]
+                parts += _parts(target)
+                name, found = ".", above[-1]
+            elif parts:
+                above.append(_directory(found, path))
+        return above[-1], name, found
 
     def _text(self, node: Node) -> str:
         """The text of the link NODE."""
@@ -167,6 +170,7 @@ class Overlay(Host):
         """A new object at PATH."""
         parent, name = self._room(path)
         node = parent.entries[name] = Node(mode, (self.uid, self.gid))
+        node.device = self._status(parent).st_dev
         parent.touched()
         return node
 
@@ -178,7 +182,7 @@ class Overlay(Host):
             return node.status
         size = 0
         rest: dict[str, float] = {}
-        number, device = id(node) & 0xFFFFFFFF, 0
+        number, device = id(node) & 0xFFFFFFFF, node.device
         if node.origin is not None:
             real = os.lstat(node.origin)
             size, number, device = real.st_size, real.st_ino, real.st_dev
@@ -260,9 +264,7 @@ class Overlay(Host):
 
     def realpath(self, path: str) -> str:
         """As of the host."""
-        if not path.startswith("/"):
-            path = f"{self.getcwd()}/{path}"
-        parts = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        parts = _parts(path if path.startswith("/") else f"{self.getcwd()}/{path}")
         found: list[str] = []
         links = 0
         while parts:
@@ -272,14 +274,14 @@ class Overlay(Host):
                 continue
             here = "/" + "/".join([*found, name])
             status = self.lstat(here)
-            if status is not None and stat.S_ISLNK(status.st_mode) and links < MOST_LINKS:
-                links += 1
-                target = self.readlink(here)
-                if target.startswith("/"):
-                    found.clear()
-                parts += [part for part in reversed(target.split("/")) if part not in ("", ".")]
-            else:
+            if status is None or not stat.S_ISLNK(status.st_mode) or links >= MOST_LINKS:
                 found.append(name)
+                continue
+            links += 1
+            target = self.readlink(here)
+            if target.startswith("/"):
+                found.clear()
+            parts += _parts(target)
         return "/" + "/".join(found)
 
     def xattrs(self, path: str) -> dict[str, bytes]:
@@ -310,6 +312,7 @@ class Overlay(Host):
         node = Node(stat.S_IFREG | (wanted if mode is None else mode), owner)
         node.data = data
         node.xattrs = self.xattrs(path)
+        node.device = self._status(parent).st_dev
         parent.entries[name] = node
         parent.touched()
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from policy.context import Context
     from policy.strings import Rval
 
+_PATIENCE = 5  # seconds, with the command of mapdata
+
 
 def stored(ctx: "Context", items: "Any") -> list[str]:
     """The primitive items as they are stored. Raises Failed."""
@@ -193,20 +195,20 @@ def regarray(ctx: "Context", items: "Any", expression: str) -> bool:
 
 
 def maplist(ctx: "Context", template: "Rval", items: "Rval") -> tuple[str, ...]:
-    """TEMPLATE for each item, as `$(this)`. Both come as written in the policy."""
+    """TEMPLATE for each item, as `$(this)`. Both come as they are written."""
     found = stored(ctx, evaluate(items, ctx))
     return tuple([_made(ctx, {"this": it}, template, ("this",)) for it in found])
 
 
 def maparray(ctx: "Context", template: str, items: "Any") -> tuple[str, ...]:
     """TEMPLATE for each entry, its key as `$(this.k)`, its value as `$(this.v)`."""
-    return tuple(_mapped(ctx, ctx.parsed(template), values.normalised(container(ctx, items)), str))
+    return tuple(_mapped(ctx, ctx.parsed(template), container(ctx, items), str))
 
 
-def mapdata(ctx: "Context", mode: "Rval", template: "Rval", items: "Rval") -> list[Any]:
-    """As `maparray`, what is made taken as MODE says. All arguments come as written in the policy."""
+def mapdata(ctx: "Context", mode: "Rval", template: "Rval", items: "Rval") -> "list[Any]":
+    """As `maparray`, what is made taken as MODE says. The arguments come as they are written."""
     how = evaluate(mode, ctx)
-    found = values.normalised(container(ctx, evaluate(items, ctx)))
+    found = container(ctx, evaluate(items, ctx))
     if how == "json_pipe":
         return _piped(ctx, evaluate(template, ctx), found)
     if how != "json":
@@ -237,10 +239,14 @@ def _mapped(
 
 
 def _entries(found: "Any") -> "Iterator[tuple[str, str | int | None, Any]]":
-    """Key, key or position inside the child if the value is from there (or None), and value."""
-    for key, value in found.items() if isinstance(found, dict) else enumerate(found):
+    """Key, key or position inside the child if the value is from there (or None), and value.
+
+    Only the reals of an object keep the digits that they were written with.
+    """
+    entries = found.items() if isinstance(found, dict) else enumerate(values.normalised(found))
+    for key, value in entries:
         if isinstance(value, dict):
-            yield from [(key, inner, leaf) for inner, leaf in value.items() if _primitive(leaf)]
+            yield from [(str(key), inner, it) for inner, it in value.items() if _primitive(it)]
         elif isinstance(value, list):
             yield from [(str(key), at, it) for at, it in enumerate(value) if _primitive(it)]
         else:
@@ -266,16 +272,18 @@ def _made(
     return made
 
 
-def _piped(ctx: "Context", command: str, found: "Any") -> list[Any]:
+def _piped(ctx: "Context", command: str, found: "Any") -> "list[Any]":
     """The JSON that COMMAND makes of a container."""
-    finished = ctx.host.execute(
-        command, stdin=values.octets(values.dump_json(found, pretty=True)), timeout=5
-    )
+    text = values.dump_json(found, pretty=True)
+    try:
+        finished = ctx.host.execute(command, stdin=values.octets(text), timeout=_PATIENCE)
+    except OSError as error:
+        raise refusal(ctx, f"mapdata: '{command}' cannot be run: {error}") from None
     if finished.returncode:
         ctx.log("verbose", f"'{command}' ended with {finished.returncode}")
     if not finished.out:
         raise refusal(ctx, f"mapdata: '{command}' printed nothing")
-    parsed = []
+    parsed: list[Any] = []
     text = ""
     for line in values.text(finished.out).splitlines(keepends=True):
         text += line

@@ -1,5 +1,6 @@
 """How values are ordered: as text, numbers, addresses; what cannot be read as such comes first."""
 
+from policy.numbers import truncated
 from policy.values import leading_real, octets
 
 TYPE_CHECKING = False
@@ -29,11 +30,6 @@ def _real(value: str) -> "Key":
 def _integer(value: str) -> "Key":
     number = leading_real(value)[0]
     return _keyed(value, None if number is None else (truncated(number),))
-
-
-def truncated(number: float) -> int:
-    """NUMBER as a C long: what does not fit into one is the lowest of them."""
-    return int(number) if -(2.0**63) <= number < 2.0**63 else -(2**63)
 
 
 def _address(value: str) -> "Key":
@@ -76,7 +72,9 @@ def _ipv6(value: str) -> tuple[float, ...] | None:
 
 def _hardware(value: str) -> "Key":
     """A MAC address is twelve digits, or six groups of them between colons."""
-    groups = value.split(":", 5) if len(value) > 12 else [value[at : at + 2] for at in range(0, 12, 2)]
+    groups = (
+        value.split(":", 5) if len(value) > 12 else [value[at : at + 2] for at in range(0, 12, 2)]
+    )
     last = len(groups[-1]) - len(groups[-1].lstrip("".join(_HEX_DIGITS)))
     groups[-1] = groups[-1][:last]
     if len(groups) < 6 or not all(group and _HEX_DIGITS.issuperset(group) for group in groups):
@@ -94,5 +92,6 @@ KEYS: "dict[str, Callable[[str], Key]]" = {
 
 
 def ordered(items: list[str], mode: str) -> list[str]:
-    """ITEMS from the least to the greatest; equal ones change their order, as the reference does."""
-    return sorted(reversed(items), key=KEYS[mode.lower()])
+    """ITEMS from the least to the greatest; as in the reference equal ones change their order."""
+    backwards = items[::-1]
+    return sorted(backwards, key=KEYS[mode.lower()])

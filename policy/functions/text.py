@@ -227,7 +227,9 @@ def _formatted(ctx: "Context", written: str, argument: "Any") -> str:
     try:
         spec = printf.Spec(written)
     except ValueError:
-        raise refusal(ctx, f"format() does not know the format specifier '{written}'")
+        if "*" in written or "$" in written:
+            raise refusal(ctx, f"format() does not allow '{written}'") from None
+        return written
     if spec.conversion == "S":
         return spec.string(_shown(ctx, argument))
     if spec.conversion not in "doxfs":

@@ -46,7 +46,7 @@ def test_a_backslash_joins_a_line_and_the_next(text: str, expected: list[str]) -
 
 @given(lines)
 def test_what_is_written_is_what_is_read(given: list[str]) -> None:
-    assert lines_of(Buffer(given).text() if given else "") == given
+    assert lines_of(Buffer(given).text()) == given
 
 
 # the buffer

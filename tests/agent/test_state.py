@@ -236,6 +236,10 @@ def test_a_dead_holder_can_be_replaced(state: Callable[..., State]) -> None:
     assert state().holders() == {KEY: (1, 2, 3)}
 
 
+def test_a_holder_that_gave_up_meanwhile_is_no_obstacle(state: Callable[..., State]) -> None:
+    assert state().begin(KEY, (1, 2, 3), None, HOLDER)
+
+
 def test_rows_of_four_weeks_ago_are_dropped(state: Callable[..., State]) -> None:
     one = state()
     one.keep(KEY, NOW)

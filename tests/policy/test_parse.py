@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from policy.syntax import Policy
 
 CASES = Path(__file__).parent / "cases" / "syntax_mistakes.cf"
-EXPECTED = re.compile(r'#! "(.*)"(@next)?$')
+EXPECTED = re.compile(r'#!(?:\+(\d+))? "(.*)"$')
 HERE = Span(Source("", ""), 0, 0)
 
 
@@ -68,7 +68,7 @@ def messages(text: str) -> list[str]:
 @pytest.mark.parametrize("text", [*chunks()])
 def test_each_mistake_is_said_once_where_it_is(text: str) -> None:
     wanted = {
-        number + bool(found[2]): found[1]
+        number + int(found[1] or 0): found[2]
         for number, line in enumerate(text.splitlines(), 1)
         if (found := EXPECTED.search(line))
     }
@@ -173,6 +173,16 @@ def test_any_text_has_a_tree_and_mistakes_in_order(text: str) -> None:
     assert starts == sorted(starts)
     assert mistakes == [] or str(mistakes[0])
     assert len(policy.blocks) <= text.count("bundle") + text.count("body") + text.count("promise")
+
+
+def test_depth_is_a_mistake_and_no_trouble() -> None:
+    calls = 'vars: "x" string => ' + "f(" * 1500 + ")" * 1500 + ";"
+    guard = "vars:\n" + "(" * 1500 + "a" + ")" * 1500 + "::"
+
+    assert messages(f"bundle agent a {{ {calls} }}") == [
+        "Nesting of functions is deeper than recommended"
+    ]
+    assert messages(f"bundle agent a {{ {guard} }}") == []
 
 
 # values

@@ -155,7 +155,7 @@ def policy(draw: st.DrawFn) -> Policy:
 
 
 @given(policy())
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_a_tree_survives(tree: Policy) -> None:
     assert parse(Source("p.cf", unparse(tree))) == (tree, [])
 

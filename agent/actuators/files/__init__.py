@@ -118,24 +118,27 @@ def _kept(task: "Task", path: str) -> "Steps":
         if name in task.attributes:
             yield failed(f"not yet supported: {name} (promised for '{path}')")
     there = yield from _there(task, path)
-    if there is None:
+    if not there:
         return
     if path.endswith("/.") and "depth_search" not in task.attributes:
-        if path == task.promise.promiser:
-            task.promise.promiser = path[:-2] or "/"  # what the reference calls it from here on
-        path = path[:-2] or "/"
+        path = _without_dot(task, path)
     status = task.host.lstat(path)
     if status is None:
         _say_no_parent(task, path)
     elif not _selected(task, path, status):
         return
-    go_on = yield from _existing(task, path, status)
-    if go_on:
-        go_on = yield from _sourced(task, path)
-    if go_on and not CONTENT.isdisjoint(task.attributes):
-        go_on = yield from _filled(task, path)
-    if go_on:
-        yield from _afterwards(task, path)
+    for part in (_existing, _sourced, _filled, _afterwards):
+        go_on = yield from part(task, path)
+        if not go_on:
+            return
+
+
+def _without_dot(task: "Task", path: str) -> str:
+    """PATH without the `/.` at its end; the promise is called so, too, from here on."""
+    found = path[:-2] or "/"
+    if path == task.promise.promiser:
+        task.promise.promiser = found
+    return found
 
 
 def _say_default(task: "Task", path: str) -> None:
@@ -151,7 +154,7 @@ def _say_default(task: "Task", path: str) -> None:
 
 
 def _there(task: "Task", path: str) -> "Steps":
-    """Yield the creation of PATH if it is promised; None if there is nothing more to do."""
+    """Yield the creation of PATH if it is promised; whether there is anything more to do."""
     wanted = task.truth("create") or task.truth("touch")
     status = task.host.lstat(path)
     if status is not None and wanted:
@@ -159,11 +162,10 @@ def _there(task: "Task", path: str) -> "Steps":
     if wanted and (status is None or _leads_nowhere(task, path, status)):
         from agent.actuators.files.create import create
 
-        made = yield from create(task, path)
-        return True if made else None
+        return (yield from create(task, path))
     if status is None and "delete" in task.attributes:
         yield kept(f"File '{path}' does not exist as promised")
-        return None
+        return False
     return True
 
 
@@ -192,9 +194,9 @@ def _selected(task: "Task", path: str, status: "Status") -> bool:
     return task.selects(path, status)
 
 
-def _existing(task: "Task", path: str, link: "Status | None") -> "Steps":
+def _existing(task: "Task", path: str) -> "Steps":
     """Yield what is promised of the object PATH, or of those below it; whether to go on."""
-    attributes = task.attributes
+    attributes, link = task.attributes, task.host.lstat(path)
     status = None if link is None else task.host.stat(path)
     search = "depth_search" in attributes
     if search and status is not None and not stat.S_ISDIR(status.st_mode):
@@ -240,6 +242,8 @@ def _sourced(task: "Task", path: str) -> "Steps":
 
 def _filled(task: "Task", path: str) -> "Steps":
     """Yield what PATH should hold; whether to go on."""
+    if CONTENT.isdisjoint(task.attributes):
+        return True
     from agent.actuators.files import content
 
     clear = yield from content.unobstructed(task, path)

@@ -5,7 +5,7 @@ import stat
 from agent.actuators.files import backup
 from agent.actuators.files.create import create
 from agent.actuators.files.task import FALSE, WHY
-from agent.outcome import Change, Outcome, Verdict, failed
+from agent.outcome import Change, Outcome, Verdict, failed, kept
 from policy.values import octets, text
 
 TYPE_CHECKING = False
@@ -122,7 +122,9 @@ def edited(task: "Task", path: str, *, exists: bool) -> "Steps":
         template = yield from _template(task, path, method)
         if template is not None:
             exists = task.host.lstat(path) is not None
-            yield from _rendered(task, path, template, exists=exists)
+            fine = yield from _rendered(task, path, template, exists=exists)
+            if fine:
+                yield kept(f"No edit changes to file '{path}' need saving")
     return True
 
 
@@ -166,7 +168,7 @@ def _data(task: "Task") -> "Any":
 
 
 def _rendered(task: "Task", path: str, template: str, *, exists: bool) -> "Steps":
-    """Yield what it takes for PATH to hold TEMPLATE as rendered."""
+    """Yield what it takes for PATH to hold TEMPLATE as rendered; whether it does."""
     from policy import mustache
 
     inline = task.attributes.get("template_method") == INLINE
@@ -176,14 +178,14 @@ def _rendered(task: "Task", path: str, template: str, *, exists: bool) -> "Steps
     except mustache.Unrenderable:
         source = task.attributes["edit_template_string"] if inline else name
         yield failed(f"Error rendering mustache template '{source}'")
-        return
+        return False
     have = _held(task, path)
     if have == data:
-        return
+        return True
     gate = task.gate(f"update rendering of '{path}' from mustache template '{name}'")
     outcome = yield _with_preview(gate, have, data, path)
     if outcome is not Outcome.SKIPPED:
-        return
+        return False
     if not exists:
         made = yield from create(task, path)
         if not made:
@@ -198,3 +200,4 @@ def _rendered(task: "Task", path: str, template: str, *, exists: bool) -> "Steps
     )
     if outcome is Outcome.REPAIRED:
         yield from backup.archive_edited(task, path)
+    return outcome is Outcome.REPAIRED

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agent.actuators.files.task import Steps, Task
     from agent.host import Host, Status
 
-ANYBODY = frozenset(("*", "any"))
+ANYBODY = "*"
 SAME = -1  # what chown(2) takes for "leave it"
 KINDS = {
     stat.S_IFREG: "Regular file",
@@ -50,7 +50,7 @@ def _among(number: int, names: "Any", find: "Any", field: str) -> bool:
     """Whether NUMBER is that of one of NAMES, all of which are known."""
     met = False
     for name in (names,) if type(names) is str else names:
-        if name in ANYBODY:
+        if name == ANYBODY:
             return True
         if name.isdigit():
             met = met or int(name) == number
@@ -163,7 +163,7 @@ def _wanted(task: "Task", path: str, have: int, names: "Any", words: tuple[str, 
     find = task.host.user if field == "pw_uid" else task.host.group
     numbers = []
     for name in (names,) if isinstance(names, str) else names:
-        if name in ANYBODY:
+        if name == ANYBODY:
             return SAME
         number = int(name) if name.isdigit() else getattr(find(name), field, None)
         if number is None:

@@ -1,0 +1,78 @@
+"""Promises kept in this process by the real engine: what was said, and what came of it."""
+
+import os
+from pathlib import Path
+
+from agent.host import Host
+from agent.host.overlay import Overlay
+from agent.log import Log
+from agent.options import Settings
+from agent.outcome import Outcome
+from agent.planned import Planned
+from agent.run import Run, evaluate, finish, load_policy, obey, prepare
+
+NOW = 1_800_000_000.0
+
+
+class Kept:
+    """What a run came to."""
+
+    def __init__(self, run: Run, lines: list[str]) -> None:
+        self.lines = lines
+        self.run = run
+        self.planned = [step.would for step in run.planned.steps] if run.planned else []
+
+    @property
+    def outcomes(self) -> set[Outcome]:
+        """How the promises ended, each way once."""
+        return {outcome for outcome, count in self.run.counts.items() if count}
+
+    def has(self, name: str) -> bool:
+        """Whether the class NAME was set."""
+        return name in self.run.ctx.soft
+
+    def only(self, *outcomes: Outcome) -> bool:
+        """Whether the promises ended in these ways and no other."""
+        return self.outcomes == set(outcomes)
+
+
+class Agent:
+    """An agent with a work directory of its own below TMP_PATH."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.base = tmp_path / "agent"
+        self.base.mkdir(mode=0o700)
+        os.environ.setdefault("TROTH_CACHE_DIR", str(tmp_path.parent / "cache"))
+
+    def keep(
+        self, body: str, *, dry: bool = False, plan: bool = False, level: str = "info"
+    ) -> Kept:
+        """Keep the promises of the bundle with the sections BODY; bodies may follow after `}`."""
+        policy = self.base / "policy.cf"
+        policy.write_text(f"bundle agent main {{\n{body}\n{'' if '}' in body[-2:] else '}'}\n")
+        policy.chmod(0o600)
+        said = self.base / "said"
+        fd = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        settings = Settings(
+            {
+                "program": "cf-agent",
+                "file": str(policy),
+                "workdir": str(self.base),
+                "now": NOW,
+                "dry": dry,
+                "no_locks": True,
+                "level": level,
+            }
+        )
+        try:
+            log = Log(level, talk=fd)
+            run = prepare(settings, Overlay() if plan else Host(), log)
+            run.planned = Planned() if plan else None
+            load_policy(run)
+            obey(run)
+            evaluate(run)
+            finish(run)
+            log.flush()
+        finally:
+            os.close(fd)
+        return Kept(run, [line.strip() for line in said.read_text().splitlines()])
