@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 CONDITIONS = frozenset(("if", "unless", "with", "depends_on"))
 NOT_IDENTITY = frozenset(("log_string", "template_data", "mtime", "atime", "ctime"))
 EDITS = frozenset(("insert_lines", "delete_lines", "replace_patterns", "field_edits"))
-FINAL = EDITS | {"files"}  # types that say at their end what came of them
 LOCKLESS = EDITS | {"reports"}
 TRUE = frozenset(("true", "yes", "on"))
 LAST_PASS = 3
@@ -127,8 +126,15 @@ def _instance(written: "Written", run: "Run") -> Outcome:
     identity = _identity(promise, run)
     if identity in run.seen:
         return Outcome.SKIPPED
+    if "bundle_return_value_index" in promise.attributes:
+        return kept(promise, run)  # a result is returned each time
     run.seen.add(identity)
-    if not written.references and not run.edit:
+    if run.edit is not None:
+        outcome = kept(promise, run)
+        if outcome is Outcome.SKIPPED:  # a region that is not there yet: again in the next pass
+            run.seen.discard(identity)
+        return outcome
+    if not written.references:
         written.done = True
     if run.locks is not None and written.type not in LOCKLESS:
         return _locked(promise, identity, run)
@@ -180,9 +186,18 @@ def _identity(promise: Promise, run: "Run") -> "tuple[Any, ...]":
         key = written.key = frozen(written.constant)
     else:
         key = written.key
-    salt = run.edit.path if run.edit is not None else ""
+    salt = _salt(promise, run)
     asked = _conditions(written, run) if written.references else ()
     return (written.type, written.bundle.key, salt, promise.promiser, key, asked)
+
+
+def _salt(promise: Promise, run: "Run") -> "Any":
+    """What else tells edits apart: the file; where lines may repeat, the line of policy."""
+    if run.edit is None:
+        return ""
+    if promise.attributes.get("insert_type") == "preserve_all_lines":
+        return (run.edit.path, promise.line)
+    return run.edit.path
 
 
 def _conditions(written: "Written", run: "Run") -> "tuple[Any, ...]":
@@ -251,9 +266,9 @@ def converge(promise: Promise, run: "Run", lock: bytes | None = None) -> Outcome
         run.log("error", f"{promise.type} promise '{promise.promiser}': {_reason(error)}")
         fire(promise, Outcome.FAILED, run)
         outcome = merge(outcome, Outcome.FAILED)
-    if promise.type in FINAL:
+    if promise.type == "files":
         _final(promise, outcome, run)
-    if run.counts is not None:
+    if promise.type not in EDITS:
         run.counts[outcome] += 1
     return outcome
 
@@ -313,7 +328,7 @@ def _final(promise: Promise, outcome: Outcome, run: "Run") -> None:
     """The last word on a promise about a file."""
     what = f"{promise.type} promise '{promise.promiser}'"
     if outcome is Outcome.REPAIRED:
-        run.log("info" if promise.type in EDITS else "verbose", f"{what} repaired")
+        run.log("verbose", f"{what} repaired")
     elif outcome is Outcome.WARNED:
         run.log("warning", f"Warnings encountered when actuating {what}")
     elif outcome >= Outcome.FAILED:

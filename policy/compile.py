@@ -125,7 +125,7 @@ def _called(operator: str, value: syntax.Rval) -> Any:
     """A body or bundle reference, with arguments or without."""
     match value:
         case syntax.Call(name=name, args=args):
-            return (operator, strings.parse(name), tuple(rval(arg) for arg in args))
+            return (operator, strings.parse(name), tuple(_item(arg) for arg in args))
         case syntax.Name(value=name) | syntax.Text(value=name):
             return (operator, strings.parse(name), ())
         case _:

@@ -119,6 +119,13 @@ def _depends(value: "Any", written: "Written", ctx: "Context", done: "set[str]")
     return all((handle if ":" in handle else f"{namespace}:{handle}") in done for handle in handles)
 
 
+def _noted(written: "Written", done: "set[str]") -> None:
+    """Remember that WRITTEN was kept, for those that depend on it."""
+    for name, value in written.attributes:
+        if name == "handle":
+            done.add(f"{written.bundle.namespace}:{value}")
+
+
 # vars
 
 
@@ -129,6 +136,7 @@ def variables(written: "Written", ctx: "Context", done: "set[str]") -> None:
         name = bound(written, ctx)
         if permitted(written, ctx, done):
             _assign(name, written, ctx)
+            _noted(written, done)
 
     instances(written, ctx, keep)
 
@@ -350,6 +358,7 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
             return
         if not permitted(written, ctx, done):
             return
+        _noted(written, done)
         if timer and not minutes:
             ctx.log(
                 "error",

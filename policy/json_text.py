@@ -46,8 +46,8 @@ class BadJSON(ValueError):
 def parse_json(text: str, lookup: "Lookup | None" = None, *, whole: bool = False) -> "Any":
     """The first JSON value in TEXT. Raises BadJSON, a ValueError with the reason.
 
-    LOOKUP gives the value of a bare word inside a container. What follows the value is ignored, unless it has to be
-    the WHOLE text.
+    LOOKUP gives the value of a bare word inside a container. What follows the value is ignored,
+    unless it has to be the WHOLE text.
     """
     reader = _Reader(text, lookup)
     char = reader.peek()

@@ -246,14 +246,16 @@ class _Parser:
         return said.missing
 
     def unclosed(self, token: Token) -> Token | None:
-        """A text of several lines that a word touches: it ended where another was to begin."""
-        before = None
+        """A text of several lines in this statement that a word touches: it lacks its quote."""
+        before = found = None
         for here in self.scanner.finditer(self.source.text, self.begin, token.end()):
             touches = here.start() == here.start(here.lastindex or 0)
             if before and touches and here.lastgroup not in PUNCTUATION:
-                return before
+                found = found or before
+            elif here.lastgroup == "SEMICOLON" and here.end() < token.end():
+                found = None
             before = here if "\n" in (here["STRING"] or "") else None
-        return None
+        return found
 
     def reread(self, unclosed: Token, token: Token, missing: tuple[str, ...]) -> None:
         """Go on as if the text UNCLOSED, somewhere before TOKEN, had ended with its first line."""

@@ -200,6 +200,6 @@ def _typed(text: str) -> "Any":
     if text in _WORDS:
         return _WORDS[text]
     try:
-        return values.parse_json(text, whole=True) if text[0] in _NUMERIC else text
+        return values.parse_json(text) if text[0] in _NUMERIC else text
     except values.BadJSON:
         return text

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 30.0  # seconds
 _MOST_ANSWERED = 4095  # octets
-_SETTINGS = "/proc/sys"
 
 
 # names and addresses
@@ -184,6 +183,11 @@ def url_get(ctx: "Context", url: str, options: str) -> "dict[str, Any]":
 # the kernel
 
 
+def _proc(ctx: "Context", path: str) -> str:
+    """Where the kernel shows PATH; tests have a /proc of their own."""
+    return f"{ctx.host.environ.get('CFENGINE_TEST_OVERRIDE_PROCDIR', '')}/proc/{path}"
+
+
 def _setting(ctx: "Context", path: str) -> str | None:
     """What the setting at PATH is, None if it cannot be read."""
     try:
@@ -195,7 +199,7 @@ def _setting(ctx: "Context", path: str) -> str | None:
 
 def sysctlvalue(ctx: "Context", key: str) -> str:
     """The setting of the kernel that is called KEY, with dots."""
-    value = _setting(ctx, f"{_SETTINGS}/{key.replace('.', '/')}")
+    value = _setting(ctx, _proc(ctx, f"sys/{key.replace('.', '/')}"))
     if value is None:
         raise Failed("sysctlvalue")
     return value
@@ -204,10 +208,11 @@ def sysctlvalue(ctx: "Context", key: str) -> str:
 def data_sysctlvalues(ctx: "Context") -> "dict[str, Any]":
     """All settings of the kernel that can be read, by their names with dots."""
     found: dict[str, Any] = {}
-    for path in glob.find(ctx.host, f"{_SETTINGS}/**/*"):
+    root = _proc(ctx, "sys/")
+    for path in glob.find(ctx.host, f"{root}**/*"):
         value = None if path.endswith("/") else _setting(ctx, path)
         if value is not None:
-            found[path[len(_SETTINGS) + 1 :].replace("/", ".")] = value
+            found[path.removeprefix(root).replace("/", ".")] = value
     return found
 
 
@@ -238,7 +243,7 @@ def network_connections(ctx: "Context") -> "dict[str, Any]":
     """The connections that the kernel knows of."""
     found: dict[str, Any] = {}
     for kind in ("tcp", "tcp6", "udp", "udp6"):
-        table = _setting(ctx, f"/proc/net/{kind}")
+        table = _setting(ctx, _proc(ctx, f"net/{kind}"))
         if table is None:
             continue
         rows = [line.split() for line in table.split("\n")[1:]]

@@ -121,13 +121,13 @@ def datastate(ctx: "Context") -> "dict[str, Any]":
 
 
 def bundlestate(ctx: "Context", bundle: str) -> "dict[str, Any]":
-    """The variables of BUNDLE (`b` or `ns:b`)."""
+    """The variables of BUNDLE (`b` or `ns:b`, but not `default:b`)."""
     namespace, _, name = bundle.rpartition(":")
     if name == "sys":
         return _state(iter(ctx.facts.items()))
     _prepared(ctx)
     scope = ctx.scope_of(None if name in SPECIAL_SCOPES else namespace or "default", name)
-    if scope is None or not (scope.plain or scope.arrays):
+    if namespace == "default" or scope is None or not (scope.plain or scope.arrays):
         raise refusal(ctx, f"bundlestate: there are no variables of bundle '{bundle}'", "verbose")
     return _state(_of_scope(scope))
 
@@ -162,12 +162,10 @@ def getclassmetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
 
 def getbundlemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
     """The tags of a bundle: its `tags` in `meta`."""
-    namespace, _, bundle = name.rpartition(":")
-    scope = ctx.scope_of(namespace or "default", f"{bundle}_meta")
-    tags = scope.get("tags", ()) if scope is not None else None
-    if tags is None or not isinstance(tags.value, tuple):
+    tags = _bundles(ctx).get(name if ":" in name else f"default:{name}")
+    if not tags:
         raise refusal(ctx, f"getbundlemetatags: there are no tags of bundle '{name}'")
-    return _tags(tags.value, key)
+    return _tags(tags, key)
 
 
 # classes
@@ -186,17 +184,22 @@ def countclassesmatching(ctx: "Context", pattern: str, *tags: str) -> str:
 # bundles
 
 
+def _bundles(ctx: "Context") -> dict[str, tuple[str, ...]]:
+    """The bundles as `ns:name`, with their tags, in the order of the policy."""
+    found: dict[str, tuple[str, ...]] = ctx.agent.bundles() if ctx.agent is not None else {}
+    return found
+
+
 def bundlesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]:
     """The bundles, `ns:name`, that PATTERN spans, the last one written first.
 
     Of TAGS only the first decides, as in the reference.
     """
-    bundles: dict[str, tuple[str, ...]] = ctx.agent.bundles() if ctx.agent is not None else {}
     spans = compiled(ctx, pattern).full
     tagged = compiled(ctx, tags[0]).full if tags else None
     return tuple(
         name
-        for name, have in reversed(bundles.items())
+        for name, have in reversed(_bundles(ctx).items())
         if spans(name) and (tagged is None or any(map(tagged, have)))
     )
 

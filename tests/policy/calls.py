@@ -1,10 +1,11 @@
-"""Calls of functions as policy writes them, answered without an agent; and files of recorded answers.
+"""Calls of functions as policy writes them, and files of the answers that an agent gave to them.
 
-A line of such a file is `TYPE CALL -> RESULT`: a string in [], TRUE or FALSE, a list as policy writes
-it, data as compact JSON, UNDEF if there is no value. After `~>` the items may come in any order: that
-of the elements of an array says nothing.
+A line of such a file is `TYPE CALL -> RESULT`: a string in [], TRUE or FALSE, a list as policy
+writes it, data as compact JSON, UNDEF if there is no value. After `~>` the items may come in any
+order: that of the elements of an array says nothing.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,12 @@ from policy.context import Context, Variable
 from policy.errors import Unresolved
 from policy.evaluate import evaluate
 from policy.functions import SIGNATURES, implementation
-from policy.parse import Grammar, build, parse
+from policy.parse import build, parse
 from policy.source import Source
 from policy.values import dump_json, normalised, parse_json
 
 if TYPE_CHECKING:
     from policy.context import Callee
-
-_GRAMMAR: list[Grammar] = []
 
 LISTS = {
     "sl": ("b", "a", "c", "a", "10", "9"),
@@ -53,17 +52,16 @@ SCALARS = {
 }
 
 
-def context() -> Context:
-    """A context with the variables that the recorded calls use, in bundle main."""
-    log: list[str] = []
+def context(log: list[str] | None = None) -> Context:
+    """A context with the variables that the recorded calls use, in bundle main. It adds to LOG."""
+    said = [] if log is None else log
     ctx = Context(
         hard={"any": (), "linux": ()},
         facts={"host": Variable("vm", "string"), "interfaces": Variable(("eth0",), "slist")},
         now=1_000_000_000,
-        log=lambda level, text: log.append(f"{level}: {text}"),
+        log=lambda level, text: said.append(f"{level}: {text}"),
         function=_function,
     )
-    ctx.host = log
     ctx.frame.bundle = "main"
     ctx.scopes["main"] = ctx.frame.scope
     for name, items in LISTS.items():
@@ -83,12 +81,13 @@ def _function(name: str) -> "Callee":
     return implementation(name), flags, -1 if "V" in flags else len(params.split())
 
 
+_grammar = cache(build)
+
+
 def value(ctx: Context, call: str) -> Any:
     """What CALL is worth in CTX. Raises Unresolved and Failed as the functions do."""
-    if not _GRAMMAR:
-        _GRAMMAR.append(build())
     text = f'bundle agent main {{ vars: "v" string => {call}; }}'
-    policy, mistakes = parse(Source("probe.cf", text), _GRAMMAR[0])
+    policy, mistakes = parse(Source("probe.cf", text), _grammar())
     assert not mistakes, mistakes
     bundle = policy.blocks[0]
     assert isinstance(bundle, syntax.Bundle)
