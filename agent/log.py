@@ -82,6 +82,10 @@ class Log:
         """Whether a message of LEVEL would be printed."""
         return LEVELS[level] <= self.threshold
 
+    def levels(self) -> list[str]:
+        """The levels that are printed, from error on."""
+        return [level for level, number in LEVELS.items() if 1 <= number <= self.threshold]
+
     def say(self, text: str) -> None:
         """Print a report; it has no level, so none silences it."""
         if self.reports is not None:

@@ -243,7 +243,7 @@ def kept(promise: Promise, run: "Run", lock: bytes | None = None) -> Outcome:
     if level is not None:
         run.log.restore(level)
     if outcome in (Outcome.KEPT, Outcome.REPAIRED):
-        run.done.add(f"{promise.namespace}:{promise.handle}")
+        run.done.add(promise.handle)
     if action and outcome is not Outcome.SKIPPED:
         _log_ending(promise, action, outcome, run)
     return outcome

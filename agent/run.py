@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from policy.plan import Bundle, Plan
 
 TRUE = frozenset(("true", "yes", "on"))
+HARD = ("source=agent", "hardclass")
+JQ = "jq --compact-output --monochrome-output --ascii-output --unbuffered --sort-keys"
+MODES = {
+    "error": "error_mode",
+    "warning": "warning_mode",
+    "notice": "notice_mode",
+    "info": "inform_mode",
+    "verbose": "verbose_mode",
+    "debug": "debug_mode",
+}
 EXIT_FAILED = 1
 EXIT_ABORTED = 6
 
@@ -316,7 +326,17 @@ def prepare(settings: "Settings", host: "Host", log: "Log", *, component: str = 
     for name in settings.defines:
         ctx.soft[name.removeprefix("default:")] = ("source=environment",)
     if run.dry:
-        hard.add("opt_dry_run", ("source=agent", "hardclass"))
+        hard.add("opt_dry_run", HARD)
+    for level, mode in MODES.items():
+        if log.wants(level):
+            hard.add(mode, HARD)
+    if log.wants("verbose"):
+        from agent import transcript
+
+        ctx.announce = transcript.announcer(run)
+    if log.wants("debug"):
+        hard.add("opt_debug", HARD)
+    ctx.define("def.jq", JQ, "string", ("invocation", "source=agent", "command_name=jq"))
     _remembered(run)
     _augmented(run)
     return run
@@ -404,6 +424,10 @@ def obey(run: Run) -> None:
         from agent.locks import Locks
 
         run.locks = Locks(run.state, int(run.settings.now), run.log)
+    if "domain" in control:
+        from agent.facts.identity import qualify
+
+        qualify(control["domain"], ctx.hard, ctx.facts)  # type: ignore[arg-type]  # as gathered
     run.watch()
 
 

@@ -23,7 +23,7 @@ def show(run: "Run", classes: str | None, variables: str | None) -> None:
 def class_table(ctx: "Context", pattern: str) -> str:
     """The classes that are set."""
     rows = [
-        f"{name:<60} {','.join(tags):<40} {'':<40}"
+        f"{name:<60} {','.join(tags):<40} {ctx.comments.get(name, ''):<40}"
         for name, tags in sorted({**dict(ctx.hard), **ctx.soft}.items())
     ]
     return _table(f"{'Class name':<60} {'Meta tags':<40} {'Comment':<40}", rows, pattern)

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 HEADER = f"troth unit {FORMAT} {sys.implementation.cache_tag}\n".encode()
 CHECK = 16  # octets of hash in front of a stored unit
 

@@ -61,7 +61,10 @@ def _body_value(kind: str, attribute: syntax.Attribute) -> Any:
         return _sequence(attribute.value)
     if attribute.name == "inherit_from":
         return _called("body", attribute.value)
-    return _value(vocabulary.body_kind(kind, attribute.name), attribute)
+    value = _value(vocabulary.body_kind(kind, attribute.name), attribute)
+    if kind in vocabulary.OF_BODIES:
+        value = _checked(value, vocabulary.body_attribute(kind, attribute.name))
+    return value
 
 
 def _sequence(value: syntax.Rval) -> Any:
@@ -95,6 +98,8 @@ def _promise(kind: str, promise: syntax.Promise) -> tuple[Any, ...]:
         if attribute.name not in ("if", "ifvarclass"):  # the last one wins, conditions add up
             attributes = [entry for entry in attributes if entry[0] != attribute.name]
         value = _value(vocabulary.kind_of(kind, attribute.name), attribute)
+        if kind in vocabulary.OF_PROMISES:
+            value = _checked(value, vocabulary.attribute(kind, attribute.name))
         if attribute.name == "handle" and isinstance(attribute.value, syntax.Text | syntax.Name):
             value = canonify(attribute.value.value)
         attributes.append(("if" if attribute.name == "ifvarclass" else attribute.name, value))
@@ -119,6 +124,14 @@ def _value(kind: str, attribute: syntax.Attribute) -> Any:
     if attribute.name in CONTAINERS:
         return _container(value)
     return rval(value)
+
+
+def _checked(value: Any, row: vocabulary.Attribute | None) -> Any:
+    """VALUE, to be looked at when it is known if ROW allows certain words only."""
+    if row is None or row.type not in ("bool", "option") or not isinstance(value, tuple):
+        return value
+    words = vocabulary.BOOL if row.type == "bool" else row.range
+    return ("option", value, row.name, tuple(words.split("|")))
 
 
 def _called(operator: str, value: syntax.Rval) -> Any:

@@ -177,7 +177,8 @@ class Context:
     NOW is the start of the run, in seconds since the epoch. LOG takes a level (critical error
     warning notice info verbose debug) and a text. SPECIAL answers `this.NAME` for what is known of
     the promise being evaluated. RANDOM is in [0, 1). PERSIST keeps a class beyond the run (0
-    minutes: no longer), DEFINED_NOW is told of each new class. UNPREPARED are the bundles whose
+    minutes: no longer), DEFINED_NOW is told of each new class, ANNOUNCE of
+    each promise and its promiser. UNPREPARED are the bundles whose
     variables are still to be evaluated before anybody looks at them, by PREPARE.
     """
 
@@ -198,6 +199,7 @@ class Context:
         self.host = host
         self.function = function
         self.soft: dict[str, tuple[str, ...]] = {}
+        self.comments: dict[str, str] = {}  # of classes
         self.scopes: dict[str, Scope] = {}
         constants = Scope()
         constants.plain = {name: Variable(value, "string") for name, value in CONSTANTS.items()}
@@ -218,6 +220,7 @@ class Context:
         self.random: Callable[[], float] = _no_chance
         self.persist: Callable[[str, int, str, tuple[str, ...]], None] = _not_kept
         self.defined_now: Callable[[str], None] = _nobody_watches
+        self.announce: Callable[[Any, str], None] | None = None
         self._references: dict[str, Reference] = {}
         self._texts: dict[str, Rval] = {}
         self._expressions: dict[str, Expression] = {}
@@ -375,7 +378,7 @@ class Context:
 
     def set_class(
         self, name: str, tags: tuple[str, ...], *,
-        private: bool = False, minutes: int = 0, timer: str = "",
+        private: bool = False, minutes: int = 0, timer: str = "", comment: str = "",
     ) -> None:  # fmt: skip
         """Define the class NAME: for this bundle if PRIVATE, else for all; kept for MINUTES."""
         key = self.class_key(name)
@@ -392,6 +395,8 @@ class Context:
                 "you should choose a different name to avoid conflicts",
             )
         known[at] = tags
+        if comment:
+            self.comments[at] = comment
         self.version += 1
         self.defined_now(name)
 

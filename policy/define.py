@@ -47,6 +47,8 @@ def bound(written: "Written", ctx: "Context") -> str:
     promiser = written.promiser
     text: str = promiser if type(promiser) is str else evaluate(promiser, ctx)
     ctx.this["promiser"] = text
+    if ctx.announce is not None:
+        ctx.announce(written, text)
     return text
 
 
@@ -78,7 +80,7 @@ def permitted(written: "Written", ctx: "Context", done: "set[str]") -> bool:
             met = condition(value, ctx)
             if met or (met is None and ctx.pass_number < LAST_PASS):
                 return False
-        elif name == "depends_on" and not _depends(value, written, ctx, done):
+        elif name == "depends_on" and not _depends(value, ctx, done):
             return False
     return True
 
@@ -107,23 +109,22 @@ def _expression(text: str, ctx: "Context") -> bool | None:
         return None
 
 
-def _depends(value: "Any", written: "Written", ctx: "Context", done: "set[str]") -> bool:
-    """Whether every handle of VALUE belongs to a promise that was kept."""
+def _depends(value: "Any", ctx: "Context", done: "set[str]") -> bool:
+    """Whether every handle of VALUE belongs to a promise that was kept, of whatever namespace."""
     try:
         handles = evaluate(value, ctx)
     except Unresolved:
         return False
     if type(handles) is str:
         handles = (handles,)
-    namespace = written.bundle.namespace
-    return all((handle if ":" in handle else f"{namespace}:{handle}") in done for handle in handles)
+    return all(handle in done for handle in handles)
 
 
 def _noted(written: "Written", done: "set[str]") -> None:
     """Remember that WRITTEN was kept, for those that depend on it."""
     for name, value in written.attributes:
         if name == "handle":
-            done.add(f"{written.bundle.namespace}:{value}")
+            done.add(value)
 
 
 # vars
@@ -369,8 +370,11 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
             scope = attributes.get("scope", "")
             if minutes or (not scope and written.bundle.type == "common"):
                 scope = "namespace"
-            tags, _ = about(written, ctx)
-            ctx.set_class(name, tags, private=scope != "namespace", minutes=minutes, timer=timer)
+            tags, comment = about(written, ctx)
+            ctx.set_class(
+                name, tags,
+                private=scope != "namespace", minutes=minutes, timer=timer, comment=comment,
+            )  # fmt: skip
 
     instances(written, ctx, keep)
 

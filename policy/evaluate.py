@@ -8,6 +8,7 @@ An rval is a `str` (a constant) or a tuple headed by its operator:
     ("list", item, ...)        `{ "a", @(b), f() }`; ("const", (text, ...)) if it is all plain
     ("call", name, arg, ...)   a function
     ("json", text)             a container written in the policy
+    ("option", value, attribute, words)   what must turn out to be one of these words
 """
 
 from policy.errors import Failed, Fatal, Unresolved
@@ -129,6 +130,21 @@ def _json(rval: "Any", ctx: "Context") -> "Any":
     return parse_json(rval[1])
 
 
+def _option(rval: "Any", ctx: "Context") -> "Any":
+    """A value that must be one of certain words, once it is known. Raises Fatal."""
+    value = evaluate(rval[1], ctx)
+    if type(value) is str and value not in rval[3] and not expandable(value):
+        raise out_of_bounds(rval[2], value)
+    return value
+
+
+def out_of_bounds(name: str, value: str) -> Fatal:
+    """The end of a run in which the attribute NAME gets a VALUE that it cannot have."""
+    if name == "action_policy":
+        return Fatal(f"Unrecognized 'action_policy' value '{value}'")
+    return Fatal(f"In attribute '{name}', Selection is out of bounds. Given attribute value '{value}'")
+
+
 def _call(rval: "Any", ctx: "Context") -> "Any":
     """Call a function: prepare its arguments, skip it while one of them is unresolved."""
     name = rval[1]
@@ -175,5 +191,6 @@ OPERATORS = {
     "list": _list,
     "const": _const,
     "json": _json,
+    "option": _option,
     "call": _call,
 }

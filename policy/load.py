@@ -72,9 +72,9 @@ class Loader:
         self.units.append((path, name, unit))
         self.notes += unit["notes"]
         bundles, controls = self.plan.add(path, entry_named(unit, path == self.entry))
-        self.ctx.unprepared.update(
-            bundle.key for bundle in bundles if bundle.type not in ("common", "server")
-        )
+        for bundle in bundles:
+            if bundle.type not in ("common", "server"):
+                self.ctx.unprepared.update((bundle.key, f"{bundle.key}_meta"))
         for bundle in bundles:
             if bundle.type == "common":
                 self.prepare_common(bundle)
@@ -149,14 +149,16 @@ class Loader:
 
     def prepare_common(self, bundle: Bundle) -> None:
         """Evaluate a common bundle before the run: vars, classes, vars."""
-        for kind in ("vars", "classes", "vars"):
+        for kind in ("meta", "vars", "classes", "vars"):
             self._sweep(bundle, kind)
 
     def prepare(self, key: str) -> None:
         """Evaluate the variables of the bundles that are called KEY, now that somebody looks."""
-        self.ctx.unprepared.discard(key)
+        key = key.removesuffix("_meta")
+        self.ctx.unprepared -= {key, f"{key}_meta"}
         for bundle in list(self.plan.bundles.values()):
             if bundle.key == key and bundle.type != "common":
+                self._sweep(bundle, "meta")
                 self._sweep(bundle, "vars")
 
     def prepare_all(self) -> None:

@@ -2,7 +2,7 @@
 
 import marshal
 
-from policy.evaluate import evaluate
+from policy.evaluate import evaluate, out_of_bounds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _references(value: "Any", found: "dict[Rval, None]") -> None:
             _references(part, found)
     elif type(value) is tuple and value[0] not in ("const", "json", "sequence"):
         parts = value[1:]
-        if value[0] in ("var", "at"):
+        if value[0] in ("var", "at", "option"):
             parts = value[1:2]
         elif value[0] == "bundle":
             parts = (value[1], *value[2])
@@ -214,6 +214,11 @@ def substituted(value: "Any", params: "dict[str, Any]") -> "Any":
         return (operator, substituted(value[1], params), args)
     if operator == "cat":
         return _joined([substituted(part, params) for part in value[1:]])
+    if operator == "option":
+        put_in = substituted(value[1], params)
+        if type(put_in) is str and put_in not in value[3]:
+            raise out_of_bounds(value[2], put_in)
+        return put_in if type(put_in) is str else ("option", put_in, *value[2:])
     parts = [substituted(part, params) for part in value[1:]]
     if operator == "list" and all(type(part) is str for part in parts):
         return ("const", tuple(parts))

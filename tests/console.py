@@ -83,25 +83,24 @@ def furnish(document: Path, directory: Path) -> None:
         file.chmod(0o600)
 
 
-def check(document: Path, directory: Path) -> None:
-    """Run the commands of DOCUMENT in DIRECTORY and compare what they print."""
+def compare(document: Path, directory: Path) -> tuple[str, str]:
+    """What the commands of DOCUMENT print in DIRECTORY, and what it says that they print."""
     told = steps(document.read_text())
-    assert told, "the document shows no command"
     furnish(document, directory)
     printed = outputs([command for command, _ in told], directory)
-    shown = [f"$ {command}\n{timeless(output)}" for command, output in told]
-    seen = [
-        f"$ {command}\n{timeless(output)}"
-        for (command, _), output in zip(told, printed, strict=True)
-    ]
-    assert "\n".join(seen) == "\n".join(shown)
+    seen = [f"$ {command}\n{output}" for (command, _), output in zip(told, printed, strict=True)]
+    shown = [f"$ {command}\n{output}" for command, output in told]
+    return timeless("\n".join(seen)), timeless("\n".join(shown))
 
 
 def record(document: Path, directory: Path) -> None:
     """Write into DOCUMENT what its commands print."""
     furnish(document, directory)
     commands = [command for command, _ in steps(document.read_text())]
-    printed = iter(outputs(commands, directory))
+    texts = outputs(commands, directory)
+    if any("Traceback" in text for text in texts):
+        sys.exit(f"{document}: a command breaks; nothing was written")
+    printed = iter(texts)
 
     def block(found: re.Match[str]) -> str:
         lines = [line for line in found[1].splitlines() if line.startswith("$ ")]

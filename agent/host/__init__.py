@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 CHUNK = 1 << 20
+BLOCK = 1 << 16
+ZEROS = bytes(BLOCK)
 
 
 class Host:
@@ -162,8 +164,14 @@ class Host:
             with Place(path) as place:
                 fd = _fresh(place.name, place)
             try:
-                while data := os.read(origin, CHUNK):
-                    _pour(fd, data)
+                size = 0
+                while data := os.read(origin, BLOCK):
+                    size += len(data)
+                    if data == ZEROS[: len(data)]:
+                        os.lseek(fd, size, os.SEEK_SET)  # a hole stays one
+                    else:
+                        _pour(fd, data)
+                os.ftruncate(fd, size)
                 os.fchmod(fd, mode)
             finally:
                 os.close(fd)

@@ -3,7 +3,7 @@
 import stat
 
 from agent.actuators.files.perms import in_order
-from agent.outcome import Outcome, Verdict, failed, kept
+from agent.outcome import Outcome, Verdict, failed, kept, merge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,51 +51,60 @@ def _searched(task: "Task") -> "Steps":
     promiser = task.promise.promiser
     literal = "copy_from" in task.attributes or task.attributes.get("pathtype") == "literal"
     if literal or not _special(promiser):
-        yield from _promised(task, promiser, literal=literal)
+        steps = _promised(task, promiser, literal=literal)
     else:
         from agent.actuators.files.search import paths
 
         found = paths(task.run, promiser)
-        if found is None:
-            yield from _promised(task, promiser)
-        else:
-            yield from _each(task, found)
+        steps = _promised(task, promiser) if found is None else _each(task, found)
+    outcome, met = yield from _merged(steps)
     task.visit(promiser)
+    if met and not literal and (task.varies or outcome is Outcome.SKIPPED):
+        # for the classes that the promiser itself gives a name, or that nothing has set yet
+        yield Verdict(outcome or Outcome.KEPT)
 
 
 def _each(task: "Task", paths: "Iterator[str]") -> "Steps":
-    """Yield what it takes at each of PATHS, which the promiser means as a pattern."""
+    """Yield what it takes at each of PATHS, which the promiser means; whether there are any."""
+    from agent.actuators.files.search import remember
+
     promiser = task.promise.promiser
     found = False
     for path in paths:
         found = True
+        remember(task.run, promiser, path)
         task.visit(path)
-        steps = yield from _counted(_promised(task, path))
-        if not steps:
+        outcome, _ = yield from _merged(_promised(task, path))
+        if outcome is None:
             yield kept()
+    task.run.ctx.scopes.pop("match", None)
     if found:
-        return
+        return True
     task.log("verbose", f"No promiser file objects matched as regular expression '{promiser}'")
     if task.truth("create"):
-        yield from _promised(task, promiser)
-    else:
-        yield Verdict(Outcome.SKIPPED)
+        return (yield from _promised(task, promiser))
+    yield Verdict(Outcome.SKIPPED)
+    return False
 
 
-def _counted(steps: "Steps") -> "Steps":
-    """Yield STEPS; how many there were."""
-    count = 0
+def _merged(steps: "Steps") -> "Steps":
+    """Yield STEPS; what their outcomes are together, None if there were none, and their value."""
+    outcome = None
     try:
         step = next(steps)
         while True:
-            count += 1
-            step = steps.send((yield step))
-    except StopIteration:
-        return count
+            answer = yield step
+            outcome = answer if outcome is None else merge(outcome, answer)
+            step = steps.send(answer)
+    except StopIteration as end:
+        return outcome, end.value
 
 
 def _promised(task: "Task", path: str, *, literal: bool = False) -> "Steps":
-    """Yield what it takes at PATH, unless the promise contradicts itself."""
+    """Yield what it takes at PATH, unless the promise contradicts itself.
+
+    Whether there is anything to fire classes for.
+    """
     from agent.actuators.files.consistency import contradiction
 
     wrong = contradiction(task, path)
@@ -104,8 +113,9 @@ def _promised(task: "Task", path: str, *, literal: bool = False) -> "Steps":
         task.place("error")
         if literal:
             yield Verdict(Outcome.SKIPPED)
-        return
+        return not literal
     yield from _kept(task, path)
+    return True
 
 
 def _kept(task: "Task", path: str) -> "Steps":
@@ -126,6 +136,7 @@ def _kept(task: "Task", path: str) -> "Steps":
     if status is None:
         _say_no_parent(task, path)
     elif not _selected(task, path, status):
+        yield Verdict(Outcome.SKIPPED)
         return
     for part in (_existing, _sourced, _filled, _afterwards):
         go_on = yield from part(task, path)

@@ -10,8 +10,6 @@ from policy.values import octets, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from agent.actuators.files.task import Steps, Task
 
 CLASSIC, FROM_FILE, INLINE = "cfengine", "mustache", "inline_mustache"
@@ -131,14 +129,28 @@ def edited(task: "Task", path: str, *, exists: bool) -> "Steps":
 def _begun(task: "Task", path: str) -> "Steps":
     """Yield the empty file PATH that a classic template fills; whether it is there."""
     template = task.attributes["edit_template"]
-    if task.host.stat(template) is None:
-        message = f"Unable to open template file '{template}' to make '{path}'"
-        yield Verdict(Outcome.INTERRUPTED, message, "error")
+    wrong = _flaw(task, template, path)
+    if wrong:
+        yield Verdict(Outcome.INTERRUPTED, wrong, "error")
         return False
     made = yield from create(task, path)
     if not made:
         yield failed(f"Failed to create file '{path}' for rendering cfengine template '{template}'")
     return made
+
+
+def _flaw(task: "Task", template: str, path: str) -> str:
+    """What is wrong with the classic TEMPLATE of PATH, or nothing."""
+    from agent.actuators.classic_template import Broken, chunks
+    from agent.edits import lines_of
+
+    try:
+        chunks(lines_of(text(task.host.read(template))), task.run.ctx)
+    except OSError:
+        return f"Unable to open template file '{template}' to make '{path}'"
+    except Broken as broken:
+        return f"Template file '{template}' {broken}"
+    return ""
 
 
 def _template(task: "Task", path: str, method: str) -> "Steps":
@@ -159,14 +171,6 @@ def _template(task: "Task", path: str, method: str) -> "Steps":
         return None
 
 
-def _data(task: "Task") -> "Any":
-    """What the template is rendered with."""
-    if "template_data" in task.attributes:
-        return task.attributes["template_data"]
-    datastate = task.run.ctx.callee("datastate")[0]
-    return datastate(task.run.ctx)
-
-
 def _rendered(task: "Task", path: str, template: str, *, exists: bool) -> "Steps":
     """Yield what it takes for PATH to hold TEMPLATE as rendered; whether it does."""
     from policy import mustache
@@ -174,7 +178,7 @@ def _rendered(task: "Task", path: str, template: str, *, exists: bool) -> "Steps
     inline = task.attributes.get("template_method") == INLINE
     name = "inline" if inline else task.attributes["edit_template"]
     try:
-        data = octets(mustache.render(template, _data(task)))
+        data = octets(mustache.render(template, task.data()))
     except mustache.Unrenderable:
         source = task.attributes["edit_template_string"] if inline else name
         yield failed(f"Error rendering mustache template '{source}'")

@@ -3,20 +3,19 @@
 import stat
 
 from agent.actuators.files import install, links
-from agent.actuators.files.create import parents, remove_tree
+from agent.actuators.files.create import directory_mode, parents, remove_tree
 from agent.actuators.files.perms import attributes
 from agent.actuators.files.search import Walk, entries, matches
 from agent.actuators.files.task import (
-    DIRECTORY_MODE,
     FALSE,
     WHY,
     joined,
     leaf_name,
+    listed,
     repaired,
     words,
 )
 from agent.outcome import Change, Outcome, failed, kept
-from policy import regexp
 from policy.values import integer
 
 TYPE_CHECKING = False
@@ -116,7 +115,8 @@ class Copy:
     def _real_directory(self, path: str) -> "Steps":
         """Yield what makes PATH a directory where it is a link; whether it is one."""
         task, host = self.task, self.task.host
-        status = host.lstat(path.removesuffix("/."))
+        path = path.rstrip("/")
+        status = host.lstat(path)
         if status is None or not stat.S_ISLNK(status.st_mode):
             return True
         if not self.override:
@@ -128,7 +128,7 @@ class Copy:
         outcome = yield task.change(
             f"backup '{path}'",
             f"Backed up '{path}'",
-            lambda: host.rename(path.removesuffix("/."), f"{path.removesuffix('/.')}.cf-moved"),
+            lambda: host.rename(path, f"{path}.cf-moved"),
             f"Unable to backup old '{path}'",
         )
         if outcome is not Outcome.REPAIRED:
@@ -141,7 +141,7 @@ class Copy:
         return self.task.change(
             f"create directory '{path}'",
             done,
-            lambda: self.task.host.mkdir(path, DIRECTORY_MODE),
+            lambda: self.task.host.mkdir(path, directory_mode(self.task)),
             f"Can't make directory '{path}'. (mkdir: {WHY})",
             refused=Outcome.INTERRUPTED,
         )
@@ -239,8 +239,7 @@ class Copy:
 
     def _listed(self, attribute: str, name: str) -> bool:
         """Whether one of the patterns of ATTRIBUTE is NAME."""
-        patterns = words(self.body.get(attribute))
-        return any(pattern == name or regexp.full(pattern, name) for pattern in patterns)
+        return listed(self.task.run, self.body.get(attribute), name)
 
     def _link(self, source: str, path: str, status: "Status", text: str) -> "Steps":
         """Yield the link PATH to TEXT that stands for the copy of SOURCE."""
@@ -423,13 +422,13 @@ class Copy:
     def note_single(self, path: str) -> None:
         """Remember that PATH was copied, if it is to be copied only once a run."""
         patterns = words(self.task.run.control.get("files_single_copy"))
-        if patterns and matches(patterns, path):
+        if patterns and matches(self.task.run, patterns, path):
             self.task.run.seen.add(("copied", path))
 
     def define(self, path: str) -> None:
         """Set the class that `files_auto_define` wants for the copied file PATH."""
         patterns = words(self.task.run.control.get("files_auto_define"))
-        if not patterns or not matches(patterns, path):
+        if not patterns or not matches(self.task.run, patterns, path):
             return
         from policy.values import canonify
 

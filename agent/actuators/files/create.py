@@ -27,7 +27,7 @@ def create(task: "Task", path: str) -> "Steps":
     text = (task.body("perms") or {}).get("mode")
     try:
         if "depth_search" in task.attributes or leaf_name(path) == ".":
-            return (yield from _directory(task, path, modes.initial(text, DIRECTORY_MODE)))
+            return (yield from _directory(task, path, modes.initial(text, directory_mode(task))))
         mode = modes.initial(text, FILE_MODE)
     except modes.Malformed as error:
         task.log("error", str(error))
@@ -121,9 +121,12 @@ def parents(task: "Task", path: str, *, force: bool) -> "Steps":
 
 
 def directory_mode(task: "Task") -> int:
-    """The mode of directories that are made because something will be in them."""
+    """The mode of directories for which none is promised."""
     text = task.run.control.get("default_directory_create_mode")
-    return modes.initial(text if isinstance(text, str) else None, DIRECTORY_MODE)
+    try:
+        return modes.applied(DIRECTORY_MODE, text) if isinstance(text, str) else DIRECTORY_MODE
+    except modes.Malformed:
+        return DIRECTORY_MODE
 
 
 def _missing(task: "Task", path: str) -> list[str]:

@@ -127,10 +127,7 @@ def _move(copy: "Copy", fresh: str, path: str, status: "Status") -> Change:
 def _fetch(
     copy: "Copy", source: str, fresh: str, status: "Status", have: "Status | None"
 ) -> Change:
-    """The change that makes FRESH a copy of SOURCE.
-
-    Set-id bits wait until it has the owner that they are for.
-    """
+    """The change that makes FRESH a copy of SOURCE; what `preserve` gives it comes later."""
     host, preserve = copy.task.host, copy.option("preserve")
 
     def apply() -> None:
@@ -138,11 +135,7 @@ def _fetch(
         if copy.option("stealth"):
             host.utime(source, status.st_atime, status.st_mtime)
 
-    if preserve:
-        ours = (status.st_uid, status.st_gid) == (host.uid, host.gid)
-        mode = stat.S_IMODE(status.st_mode) & (0o7777 if ours else 0o777)
-    else:
-        mode = FILE_MODE if have is None else have.st_mode & 0o777
+    mode = FILE_MODE if preserve or have is None else have.st_mode & 0o777
     how = "permissions preserved" if preserve else f"mode '{mode:o}'"
     return copy.task.change(
         f"copy '{source}' to '{fresh}'",

@@ -4,9 +4,8 @@ import stat
 
 from agent.actuators.files.backup import archive
 from agent.actuators.files.create import create, parents
-from agent.actuators.files.task import WHY, joined, leaf_name, parent, repaired, stamp, words
+from agent.actuators.files.task import WHY, joined, leaf_name, listed, parent, repaired, stamp
 from agent.outcome import Change, Outcome, failed, kept
-from policy import regexp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +49,7 @@ def link_from(task: "Task", path: str) -> "Steps":
 def _one(task: "Task", path: str, source: str, wish: Wish) -> "Steps":
     """Yield what makes PATH a link to SOURCE, or a copy of it if `copy_patterns` say so."""
     body = task.body("link_from") or {}
-    name = leaf_name(path)
-    if any(
-        pattern == name or regexp.full(pattern, name)
-        for pattern in words(body.get("copy_patterns"))
-    ):
+    if listed(task.run, body.get("copy_patterns"), leaf_name(path)):
         from agent.actuators.files.copying import Copy
 
         task.log("verbose", f"Link '{path}' matches copy_patterns")

@@ -65,13 +65,10 @@ def _parse(text: str) -> Masks:
 
 
 def _octal(clause: str, text: str) -> int:
-    """The bits of a CLAUSE of digits."""
+    """The bits of a CLAUSE of digits; those that are not permissions count for nothing."""
     if clause.strip(DIGITS):
         raise Malformed(f"Invalid mode string ({text})")
-    value = int(clause, 8)
-    if value > ALL:
-        raise Malformed(f"Invalid mode string ({text})")
-    return value
+    return int(clause, 8) & ALL
 
 
 def _symbolic(clause: str, text: str) -> tuple[int, str, int]:

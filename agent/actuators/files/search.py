@@ -4,7 +4,7 @@ import stat
 
 from agent.actuators.files.leaf import leaf
 from agent.actuators.files.links import dead_link
-from agent.actuators.files.task import joined, leaf_name, words
+from agent.actuators.files.task import joined, leaf_name, listed, matching, words
 from agent.outcome import Outcome, Verdict, failed
 from policy import regexp
 from policy.values import integer
@@ -129,22 +129,19 @@ class Walk:
 
     def pruned(self, path: str) -> bool:
         """Whether the directory PATH is to be left alone with all below it."""
-        if self.exclude and matches(self.exclude, path):
+        run = self.task.run
+        if self.exclude and matches(run, self.exclude, path):
             self.task.log("verbose", f"Skipping matched excluded directory '{path}'")
             return True
-        if self.include and not matches(self.include, path):
+        if self.include and not matches(run, self.include, path):
             self.task.log("verbose", f"Skipping matched non-included directory '{path}'")
             return True
         return False
 
 
-def matches(patterns: tuple[str, ...], path: str) -> bool:
+def matches(run: "Run", patterns: tuple[str, ...], path: str) -> bool:
     """Whether one of PATTERNS is PATH or its last name."""
-    name = leaf_name(path)
-    return any(
-        pattern in (path, name) or regexp.full(pattern, path) or regexp.full(pattern, name)
-        for pattern in patterns
-    )
+    return listed(run, patterns, path) or listed(run, patterns, leaf_name(path))
 
 
 # promisers that are patterns
@@ -213,5 +210,17 @@ def _expanded(run: "Run", base: str, parts: list[str]) -> "Iterator[str]":
         yield "/".join([base, *parts])  # perhaps somebody wants to create it
         return
     for name in names:
-        if regexp.full(parts[at], name):
+        if matching(run, parts[at], name):
             yield from _expanded(run, f"{directory}/{name}", parts[at + 1 :])
+
+
+def remember(run: "Run", pattern: str, path: str) -> None:
+    """Let `$(match.N)` be what the groups of PATTERN are in PATH."""
+    from policy.context import Scope, Variable
+
+    found = regexp.search(pattern, path)
+    groups = run.ctx.scopes["match"] = Scope()
+    for number in range(found.groups + 1 if found is not None else 0):
+        group = found.group(number) if found is not None else None
+        if group is not None:
+            groups.plain[str(number)] = Variable(group, "string")

@@ -3,8 +3,8 @@
 import stat
 
 from agent.actuators.files import modes
-from agent.actuators.files.task import leaf_name, words
-from policy import classes, regexp
+from agent.actuators.files.task import leaf_name, matching, words
+from policy import classes
 from policy.values import integer
 
 TYPE_CHECKING = False
@@ -121,19 +121,19 @@ def _meant(text: str, names: set[str]) -> bool:
 
 def _leaf(selector: Selector, path: str, _status: "Status") -> bool:
     name = leaf_name(path)
-    return any(regexp.full(pattern, name) for pattern in selector.wanted("leaf_name"))
+    return any(matching(selector.run, each, name) for each in selector.wanted("leaf_name"))
 
 
 def _path(selector: Selector, path: str, _status: "Status") -> bool:
-    return any(regexp.full(pattern, path) for pattern in selector.wanted("path_name"))
+    return any(matching(selector.run, each, path) for each in selector.wanted("path_name"))
 
 
-def _belongs(patterns: tuple[str, ...], number: int, name: str | None) -> bool:
+def _belongs(run: "Run", patterns: tuple[str, ...], number: int, name: str | None) -> bool:
     """Whether one of PATTERNS is NUMBER or NAME, as a pattern or as an expression."""
     candidates = [str(number)] if name is None else [str(number), name]
     names = {str(number), name or "none"}
     return any(
-        any(regexp.full(pattern, each) for each in candidates) or _meant(pattern, names)
+        any(matching(run, pattern, each) for each in candidates) or _meant(pattern, names)
         for pattern in patterns
     )
 
@@ -141,13 +141,13 @@ def _belongs(patterns: tuple[str, ...], number: int, name: str | None) -> bool:
 def _owner(selector: Selector, _path: str, status: "Status") -> bool:
     user = selector.run.host.user(status.st_uid)
     wanted = selector.wanted("search_owners")
-    return _belongs(wanted, status.st_uid, None if user is None else user.pw_name)
+    return _belongs(selector.run, wanted, status.st_uid, None if user is None else user.pw_name)
 
 
 def _group(selector: Selector, _path: str, status: "Status") -> bool:
     group = selector.run.host.group(status.st_gid)
     wanted = selector.wanted("search_groups")
-    return _belongs(wanted, status.st_gid, None if group is None else group.gr_name)
+    return _belongs(selector.run, wanted, status.st_gid, None if group is None else group.gr_name)
 
 
 def _mode(selector: Selector, _path: str, status: "Status") -> bool:
@@ -175,14 +175,14 @@ def _link_to(selector: Selector, path: str, status: "Status") -> bool:
     if not stat.S_ISLNK(status.st_mode):
         return False
     target = selector.run.host.readlink(path)
-    return any(regexp.full(pattern, target) for pattern in selector.wanted("issymlinkto"))
+    return any(matching(selector.run, each, target) for each in selector.wanted("issymlinkto"))
 
 
 def _says(selector: Selector, path: str, _status: "Status") -> bool:
     finished = selector.run.host.execute(selector.command(path))
     pattern = str(selector.body["exec_regex"])
     lines = finished.out.decode("utf-8", "surrogateescape").splitlines()
-    return any(regexp.full(pattern, line) for line in lines)
+    return any(matching(selector.run, pattern, line) for line in lines)
 
 
 def _succeeds(selector: Selector, path: str, _status: "Status") -> bool:

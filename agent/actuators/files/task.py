@@ -1,7 +1,10 @@
 """What the parts of the `files` actuator share: the promise at a path, and the making of steps."""
 
 from agent.outcome import Change, Outcome, Verdict
+from policy import regexp
+from policy.errors import Unresolved
 from policy.plan import evaluated
+from policy.values import container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +38,7 @@ class Task:
         self.run = run
         self.host: Host = run.host
         self.attributes: dict[str, Any] = promise.attributes
-        written = promise.written
-        self.varies = written.constant is None and "this.promiser" in written.references
+        self.varies = promise.written.constant is None and _varies(promise.written.references)
         self.selector: Selector | None = None
         body = self.body("file_select")
         if body is not None and "file_result" in body:
@@ -47,9 +49,8 @@ class Task:
     def visit(self, path: str) -> None:
         """Let `this.promiser` be PATH, in the attributes as well."""
         ctx = self.run.ctx
-        if ctx.this.get("promiser") == path:
-            return
-        ctx.this["promiser"] = path
+        if self.varies or ctx.this.get("promiser") != path:
+            ctx.this["promiser"] = path
         if self.varies:
             self.attributes = self.promise.attributes = {
                 name: evaluated(value, ctx)
@@ -78,8 +79,21 @@ class Task:
     def has_data(self) -> bool:
         """Whether what a template is to be rendered with has a value, if it is promised."""
         if "template_data" in self.attributes:
-            return isinstance(self.attributes["template_data"], (dict, list))
+            return isinstance(self.data(), (dict, list))
         return all(name != "template_data" for name, _ in self.promise.written.attributes)
+
+    def data(self) -> "Any":
+        """What templates are rendered with, None if what is promised has no value."""
+        ctx = self.run.ctx
+        if "template_data" not in self.attributes:
+            return ctx.callee("datastate")[0](ctx)
+        value = self.attributes["template_data"]
+        if not isinstance(value, str) or not value.startswith("@"):
+            return value
+        try:
+            return container(ctx, value)
+        except Unresolved:
+            return None
 
     def place(self, level: str) -> None:
         """Say at LEVEL where the promise stands, after what was wrong with it."""
@@ -120,6 +134,28 @@ class Task:
             return None
 
         return Change(would, done, apply, quiet=quiet)
+
+
+def _varies(references: "tuple[Any, ...]") -> bool:
+    """Whether what REFERENCES mean depends on the path that the promise is kept at."""
+    return any(
+        type(name) is str and (name == "this.promiser" or name.startswith("match."))
+        for name in references
+    )
+
+
+def matching(run: "Run", pattern: str, text: str) -> bool:
+    """Whether PATTERN is all of TEXT; one that means nothing is logged."""
+    try:
+        return regexp.full(pattern, text)
+    except regexp.BadPattern as bad:
+        run.log("error", str(bad))
+        return False
+
+
+def listed(run: "Run", patterns: "Any", text: str) -> bool:
+    """Whether one of PATTERNS is TEXT, letter by letter or as a pattern."""
+    return any(pattern == text or matching(run, pattern, text) for pattern in words(patterns))
 
 
 def repaired(message: str) -> Verdict:
