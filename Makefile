@@ -32,9 +32,9 @@ lint: $(READY) ## format, lint and types
 	$(BIN)/mypy
 
 bench: $(READY) ## how fast, against the C agent in REFERENCE=DIR if there is one
-	$(BIN)/python -m bench.startup
-	$(BIN)/python -m bench.promises --reference $(REFERENCE)
-	$(BIN)/python -m bench.check --reference $(REFERENCE)
+	@$(BIN)/python -m bench.startup
+	@status=0; for part in promises check; do \
+		$(BIN)/python -m bench.$$part --reference $(REFERENCE) || status=1; done; exit $$status
 
 conformance: $(READY) ## run the acceptance tests of SUITE=DIR, tests/acceptance of a cfengine/core checkout
 	@test -n "$(SUITE)" || { echo "usage: make conformance SUITE=.../core/tests/acceptance [AREAS=00_basics,21]"; exit 1; }

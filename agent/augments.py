@@ -91,7 +91,7 @@ class _File:
             return name
         return f"data:{name}" if scope else f"data:variables.{name}"
 
-    def define_class(self, name: str, tags: tuple[str, ...]) -> None:
+    def define_class(self, name: str, tags: tuple[str, ...], comment: str = "") -> None:
         """Define a class for all bundles; what host-specific data say of it is stronger."""
         namespace, colon, base = name.rpartition(":")
         namespace = namespace if colon else "default" if self.tag == AUGMENTS else "data"
@@ -102,6 +102,8 @@ class _File:
             return
         self.log("verbose", f"Installing class '{key}' of {self.data}")
         self.ctx.soft.setdefault(key, tags)
+        if comment:
+            self.ctx.comments.setdefault(key, comment)
 
     def _too_late(self, what: str, name: str) -> None:
         self.log(
@@ -205,6 +207,7 @@ def _names(file: _File, value: "Any") -> tuple[str, ...] | None:
 def _augmented_class(file: _File, name: str, value: "Any") -> None:
     """Define a class if one of the conditions in VALUE holds."""
     tags: tuple[str, ...] = (AUGMENTS,)
+    comment = ""
     conditions: Any = value
     always: str | None = "true"
     if isinstance(value, dict):
@@ -216,7 +219,7 @@ def _augmented_class(file: _File, name: str, value: "Any") -> None:
             )
             return
         tags = file.tags("class", name, value)
-        file.comment("class", name, value)
+        comment = file.comment("class", name, value)
         conditions, always = found[0] if found[1] is None else found[1], None
     elif not isinstance(value, list):
         conditions = None if value is None else [value]
@@ -225,7 +228,7 @@ def _augmented_class(file: _File, name: str, value: "Any") -> None:
         return
     for condition in _texts(conditions):
         if condition == always or _met(file, condition):
-            file.define_class(name, tags)
+            file.define_class(name, tags, comment)
             return
 
 
@@ -287,11 +290,12 @@ def _host_data(file: _File, data: "Any") -> bool:
 def _host_class(file: _File, name: str, value: "Any") -> None:
     """Define a class: there is no condition but that it always holds, in whatever form."""
     tags: tuple[str, ...] = (HOST_DATA,)
+    comment = ""
     if isinstance(value, dict):
         bad = _conditional(name, value)
         if not bad:
             tags = file.tags("class", name, value)
-            file.comment("class", name, value)
+            comment = file.comment("class", name, value)
     elif isinstance(value, list):
         said = ", ".join(_texts(value))
         bad = f"Invalid class specification '[\"{said}\"]' in CMDB data, only '[\"any::\"]' allowed"
@@ -310,7 +314,7 @@ def _host_class(file: _File, name: str, value: "Any") -> None:
     if bad:
         file.error(bad)
     else:
-        file.define_class(name, tags)
+        file.define_class(name, tags, comment)
 
 
 def _conditional(name: str, value: "dict[str, Any]") -> str:

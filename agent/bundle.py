@@ -76,13 +76,14 @@ def _passes(bundle: "Bundle", run: "Run") -> Outcome:
     ctx = run.ctx
     frame = ctx.frame
     outcome = Outcome.SKIPPED
-    sections = bundle.in_order(top_down=run.top_down)
+    top_down = bundle.top_down or run.top_down
+    sections = bundle.in_order(top_down=top_down)
     for number in PASSES:
         ctx.pass_number = number
         for kind, promises in sections:
             if kind in KEEPERS:
                 _sweep(bundle, kind, promises, run)
-                if kind == "classes" and len(promises) > 0:
+                if kind == "classes" and not top_down:
                     _sweep(bundle, "vars", bundle.sections.get("vars", []), run)
                     _sweep(bundle, "defaults", bundle.sections.get("defaults", []), run)
             else:
@@ -136,7 +137,9 @@ def _steady(bundle: "Bundle", kind: str, promises: "list[Written]") -> bool:
     known = bundle.steady.get(kind)
     if known is None:
         known = bundle.steady[kind] = all(
-            _pure(value) for written in promises for _, value in written.attributes
+            name not in ("unless", "with") and _pure(value)  # these mean another thing in pass 3
+            for written in promises
+            for name, value in written.attributes
         )
     return known
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 CONDITIONS = frozenset(("if", "unless", "with", "depends_on"))
 NOT_IDENTITY = frozenset(("log_string", "template_data", "mtime", "atime", "ctime"))
 EDITS = frozenset(("insert_lines", "delete_lines", "replace_patterns", "field_edits"))
-LOCKLESS = EDITS | {"reports"}
 TRUE = frozenset(("true", "yes", "on"))
 LAST_PASS = 3
 
@@ -136,7 +135,7 @@ def _instance(written: "Written", run: "Run") -> Outcome:
         return outcome
     if not written.references:
         written.done = True
-    if run.locks is not None and written.type not in LOCKLESS:
+    if run.locks is not None:
         return _locked(promise, identity, run)
     return kept(promise, run)
 
@@ -220,7 +219,7 @@ def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcom
     elapsed = _minutes(action.get("ifelapsed"), run.if_elapsed)
     expire = _minutes(action.get("expireafter"), run.expire_after)
     key = locks.key(identity)
-    if not locks.may(key, elapsed, expire, promise.promiser):
+    if not run.settings.no_locks and not locks.may(key, elapsed, expire, promise.promiser):
         return Outcome.SKIPPED
     outcome = kept(promise, run, key)
     if run.planned is None and outcome is not Outcome.SKIPPED:

@@ -1,6 +1,7 @@
 """One run of the agent: facts, policy, the bundles of the sequence, and what is remembered."""
 
 import os
+import stat
 
 from agent import bundle as bundles
 from agent.actuators import actuator
@@ -382,7 +383,8 @@ def _augmented(run: Run) -> None:
         return
     names = ("def.json",) if settings.ignore_preferred else ("def_preferred.json", "def.json")
     for name in names:
-        if run.host.exists(f"{directory}/{name}"):
+        found = run.host.stat(f"{directory}/{name}")
+        if found is not None and stat.S_ISREG(found.st_mode):
             from agent import augments
 
             augments.load_augments(run.ctx, f"{directory}/{name}", run.log)
@@ -420,7 +422,7 @@ def obey(run: Run) -> None:
             run.log.at_least(level)
     if control.get("output_prefix"):
         run.log.prefix = f"{control['output_prefix']} "
-    if not (run.settings.no_locks or run.dry) and run.state is not None:
+    if not run.dry and run.state is not None:
         from agent.locks import Locks
 
         run.locks = Locks(run.state, int(run.settings.now), run.log)
@@ -449,7 +451,7 @@ def sequence(run: Run) -> "list[tuple[str, tuple[Any, ...]]]":
         for name in worth(("list", item), run.ctx):
             value = run.ctx.lookup(name[2:-1]) if name[:2] in ("$(", "${") else None
             names = value if type(value) is tuple else (name,)
-            found += [(one, ()) for one in names if one != "cf_null"]
+            found += [(one, ()) for one in names]
     return found
 
 

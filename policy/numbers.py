@@ -8,15 +8,19 @@ _MASK = 0xFFFFFFFF
 _MODULUS = 2**31 - 1
 
 
-def one_at_a_time(text: str) -> int:
-    """Bob Jenkins' one-at-a-time hash of a text, 32 bits."""
-    value = 0
+def one_at_a_time(text: str, mixed: int = 0) -> int:
+    """Bob Jenkins' one-at-a-time hash of a text, 32 bits, behind what is MIXED already."""
+    value = mix(text, mixed) * 9 & _MASK
+    value ^= value >> 11
+    return value * 32769 & _MASK
+
+
+def mix(text: str, value: int = 0) -> int:
+    """The hash so far, without its end, of what made VALUE and TEXT behind it."""
     for octet in text.encode("utf-8", "surrogateescape"):
         value = (value + octet) * 1025 & _MASK
         value ^= value >> 6
-    value = value * 9 & _MASK
-    value ^= value >> 11
-    return value * 32769 & _MASK
+    return value
 
 
 def rand(seed: int) -> "Iterator[int]":

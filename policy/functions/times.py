@@ -14,7 +14,7 @@ _LONGEST = 4095
 
 
 def _numbers(ctx: "Context", texts: tuple[str, ...]) -> list[int]:
-    """TEXTS as integers. Raises Failed if one is none."""
+    """TEXTS as integers."""
     return [integer(ctx, text) for text in texts]
 
 

@@ -12,28 +12,32 @@ from agent.planned import Planned
 from agent.run import Run, evaluate, finish, load_policy, obey, prepare
 
 NOW = 1_800_000_000.0
+FIRED = """
+body classes fired {
+  promise_kept => { "kept" };
+  promise_repaired => { "repaired" };
+  repair_failed => { "failed" };
+  repair_denied => { "denied" };
+}
+"""
 
 
 class Kept:
-    """What a run came to."""
+    """What a run came to: LINES that were said, the names of the classes that promises fired."""
 
     def __init__(self, run: Run, lines: list[str]) -> None:
         self.lines = lines
         self.run = run
+        self.fired = {"kept", "repaired", "failed", "denied"} & set(run.ctx.soft)
         self.planned = [step.would for step in run.planned.steps] if run.planned else []
-
-    @property
-    def outcomes(self) -> set[Outcome]:
-        """How the promises ended, each way once."""
-        return {outcome for outcome, count in self.run.counts.items() if count}
-
-    def has(self, name: str) -> bool:
-        """Whether the class NAME was set."""
-        return name in self.run.ctx.soft
 
     def only(self, *outcomes: Outcome) -> bool:
         """Whether the promises ended in these ways and no other."""
-        return self.outcomes == set(outcomes)
+        return {outcome for outcome, count in self.run.counts.items() if count} == set(outcomes)
+
+    def has(self, name: str) -> bool:
+        """Whether the class NAME is set."""
+        return name in self.run.ctx.soft
 
 
 class Agent:
@@ -45,11 +49,17 @@ class Agent:
         os.environ.setdefault("TROTH_CACHE_DIR", str(tmp_path.parent / "cache"))
 
     def keep(
-        self, body: str, *, dry: bool = False, plan: bool = False, level: str = "info"
+        self,
+        sections: str,
+        bodies: str = "",
+        *,
+        dry: bool = False,
+        plan: bool = False,
+        level: str = "info",
     ) -> Kept:
-        """Keep the promises of the bundle with the sections BODY; bodies may follow after `}`."""
+        """Keep the promises in SECTIONS of one bundle, with BODIES and one called `fired`."""
         policy = self.base / "policy.cf"
-        policy.write_text(f"bundle agent main {{\n{body}\n{'' if '}' in body[-2:] else '}'}\n")
+        policy.write_text(f"bundle agent main {{\n{sections}\n}}\n{bodies}\n{FIRED}")
         policy.chmod(0o600)
         said = self.base / "said"
         fd = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

@@ -205,3 +205,20 @@ def test_facts_may_be_arrays() -> None:
     ctx.facts = {"mac[eth0]": Variable("00:11", "string"), "mac": Variable("x", "string")}
 
     assert values.container(ctx, "sys.mac") == {"eth0": "00:11"}
+
+
+@pytest.mark.parametrize(
+    ("array", "keys"),
+    [
+        ("test.user", "name fullname][first fullname][last dirs -> fullname dirs name"),
+        ("b.c", "k f][f1 s][s1 -> s f k"),
+        ("init.data[bar]", "one two -> two one"),
+    ],
+)
+def test_the_elements_of_an_array_come_in_the_order_of_their_hashes(array: str, keys: str) -> None:
+    ctx = context()
+    written, _, expected = keys.partition(" -> ")
+    for key in written.split():
+        ctx.define(f"{array}[{key}]", "value", "string")
+
+    assert list(values.container(ctx, array)) == expected.split()
