@@ -380,40 +380,37 @@ def makerule(ctx: "Context", target: str, sources: "Any") -> str:
 
 
 def _groups(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[str]]:
-    """The hosts in a file, in groups of so many; this host is called `localhost`."""
+    """The hosts in a file, in groups of so many; this host is called ""."""
     path, comment, size = args
     many = integer(ctx, size)
     if many < 2:
-        ctx.log(
-            "warning",
-            f"Function {function}: called with a nonsensical group size of {many}, failing",
-        )
-        raise Failed(function)
+        message = f"Function {function}: called with a nonsensical group size of {many}, failing"
+        raise refusal(ctx, message, "warning")
     text = _content(ctx, path, str(_MOST_PEERS))
     if text is None:
         raise Failed(function)
-    names = [ctx.facts[fact].value for fact in ("fqhost", "uqhost") if fact in ctx.facts]
+    ours = [ctx.facts[fact].value for fact in ("fqhost", "uqhost") if fact in ctx.facts]
     lines = reading.stripped(ctx, text, comment, path).split("\n")
-    hosts = ["localhost" if line in names else line for line in lines if line]
+    hosts = ["" if line in ours else line for line in lines if line]
     return [hosts[at : at + many] for at in range(0, len(hosts), many)]
 
 
 def peers(ctx: "Context", *args: str) -> tuple[str, ...]:
     """The other hosts of our group."""
     for group in _groups(ctx, "peers", args):
-        if "localhost" in group:
-            return tuple(host for host in group if host != "localhost")
+        if "" in group:
+            return tuple(host for host in group if host)
     return ()
 
 
 def peerleader(ctx: "Context", *args: str) -> str:
     """The first host of our group."""
     for group in _groups(ctx, "peerleader", args):
-        if "localhost" in group:
-            return group[0]
+        if "" in group:
+            return group[0] or "localhost"
     raise Failed("peerleader")
 
 
 def peerleaders(ctx: "Context", *args: str) -> tuple[str, ...]:
     """The first host of each group."""
-    return tuple(group[0] for group in _groups(ctx, "peerleaders", args))
+    return tuple(group[0] or "localhost" for group in _groups(ctx, "peerleaders", args))

@@ -39,12 +39,13 @@ def test_a_file_is_created_once(agent: Agent, tmp_path: Path) -> None:
 def test_it_has_its_mode_from_the_start_and_that_is_a_part_kept(
     agent: Agent, tmp_path: Path
 ) -> None:
-    os.umask(0o077)
+    promise = f'files: "{tmp_path}/a/b/f" create => "true", perms => mode("664"), classes => fired;'
+    before = os.umask(0o077)
 
-    kept = agent.keep(
-        f'files: "{tmp_path}/a/b/f" create => "true", perms => mode("664"), classes => fired;',
-        PERMS,
-    )
+    try:
+        kept = agent.keep(promise, PERMS)
+    finally:
+        os.umask(before)
 
     assert kept.lines == [
         f"info: Created directory for '{tmp_path}/a/b/f'",

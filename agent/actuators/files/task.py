@@ -108,7 +108,12 @@ class Task:
 
     def selects(self, path: str, status: "Any") -> bool:
         """Whether `file_select`, if there is one, lets PATH through."""
-        return self.selector is None or self.selector.selects(path, status)
+        if self.selector is None:
+            return True
+        if self.varies:
+            self.visit(path)
+            self.selector.body = self.body("file_select") or self.selector.body
+        return self.selector.selects(path, status)
 
     def gate(self, would: str) -> Change:
         """A step that is only announced: what it says is done by the steps after it."""
