@@ -94,9 +94,7 @@ def _passes(bundle: "Bundle", run: "Run") -> Outcome:
     return outcome
 
 
-def _section(
-    bundle: "Bundle", kind: str, promises: "list[Written]", run: "Run"
-) -> Outcome:
+def _section(bundle: "Bundle", kind: str, promises: "list[Written]", run: "Run") -> Outcome:
     """Keep each of PROMISES whose guard holds.
 
     Where nothing has changed since the guards were last asked, only those that held are visited.

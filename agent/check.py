@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     Note = tuple[str, str, str]  # severity, kind, the whole text
 
 CANNOT, FOUND = 1, 2  # exit statuses of `troth check`
-USUAL = ("sanity-check",)  # warnings that cf-promises prints without being asked
-TALKATIVE = ("unsupported", "arity")  # and those that it prints with --verbose
+TALKATIVE = ("sanity-check", "unsupported", "arity")  # warnings of cf-promises --verbose
 
 
 def main(settings: Settings, log: "Log") -> int:
@@ -171,7 +170,7 @@ def _check_sequence(run: "Run") -> None:
 
 def _warned(notes: "list[Note]", settings: Settings, log: "Log") -> bool:
     """Print the warnings that are wanted; false if one of them is to count as an error."""
-    wanted = {*USUAL, *[name.removeprefix("error=") for name in settings.warnings]}
+    wanted = {*[name.removeprefix("error=") for name in settings.warnings]}
     wanted |= set(TALKATIVE) if log.wants("verbose") else set()
     fatal = settings.warnings and settings.warnings[0].startswith("error=")
     found = [text for _, kind, text in notes if kind in wanted or "all" in wanted]

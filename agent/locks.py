@@ -24,12 +24,19 @@ PATIENCE = 1.0  # seconds that a process gets to end after each signal
 
 
 class Locks:
-    """The locks of one run, as they were when it first looked. NOW is its start in seconds."""
+    """The locks of one run, as they were when it first looked. NOW is its start in seconds.
 
-    __slots__ = ("_begun", "_holders", "_log", "_now", "_stamps", "_start", "_state")
+    IGNORED ones (`-K`) hold nobody back, but are written all the same.
+    """
 
-    def __init__(self, state: "State", now: float, log: "Callable[[str, str], None]") -> None:
+    __slots__ = ("_begun", "_holders", "_ignored", "_log", "_now", "_stamps", "_start", "_state")
+
+    def __init__(
+        self, state: "State", now: float, log: "Callable[[str, str], None]", *,
+        ignored: bool = False,
+    ) -> None:  # fmt: skip
         self._state = state
+        self._ignored = ignored
         self._now = int(now)
         self._log = log
         self._stamps: dict[bytes, int] | None = None
@@ -47,10 +54,9 @@ class Locks:
 
         WHAT is what the log calls it.
         """
-        if self._stamps is None:
-            self._stamps = self._state.locks()
-            self._holders = self._state.holders()
-        last = self._stamps.get(key)
+        if self._ignored:
+            return True
+        last = self._known().get(key)
         if last is not None and ifelapsed:
             elapsed = (self._now - last) // 60
             if last > self._now:
@@ -69,6 +75,13 @@ class Locks:
                 return False
         holder = self._holders.get(key)
         return holder is None or self._released(holder, expireafter, what or key.hex())
+
+    def _known(self) -> dict[bytes, int]:
+        """When each promise was last seen to, as it was when this run first looked."""
+        if self._stamps is None:
+            self._stamps = self._state.locks()
+            self._holders = self._state.holders()
+        return self._stamps
 
     def _released(self, holder: tuple[int, int, int], expireafter: int, what: str) -> bool:
         """Whether HOLDER is gone, or could be made to go because it took too long."""
@@ -94,7 +107,7 @@ class Locks:
         """Write down that we are at the promise KEY; False if another run was faster."""
         if not self._start:
             self._start = started(os.getpid())
-        last = (self._stamps or {}).get(key)
+        last = self._known().get(key)
         holder = (os.getpid(), self._start, self._state.clock())
         if self._state.begin(key, holder, last, self._holders.get(key)):
             self._begun.add(key)

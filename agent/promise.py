@@ -201,9 +201,7 @@ def _salt(promise: Promise, run: "Run") -> "Any":
 
 def _conditions(written: "Written", run: "Run") -> "tuple[Any, ...]":
     """The conditions of WRITTEN as they read now; a function among them has said yes."""
-    return tuple([
-        _text(value, run) for name, value in written.attributes if name in CONDITIONS
-    ])
+    return tuple([_text(value, run) for name, value in written.attributes if name in CONDITIONS])
 
 
 def _text(value: "Any", run: "Run") -> "Any":
@@ -219,7 +217,7 @@ def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcom
     elapsed = _minutes(action.get("ifelapsed"), run.if_elapsed)
     expire = _minutes(action.get("expireafter"), run.expire_after)
     key = locks.key(identity)
-    if not run.settings.no_locks and not locks.may(key, elapsed, expire, promise.promiser):
+    if not locks.may(key, elapsed, expire, promise.promiser):
         return Outcome.SKIPPED
     outcome = kept(promise, run, key)
     if run.planned is None and outcome is not Outcome.SKIPPED:
@@ -245,6 +243,7 @@ def kept(promise: Promise, run: "Run", lock: bytes | None = None) -> Outcome:
         run.done.add(promise.handle)
     if action and outcome is not Outcome.SKIPPED:
         _log_ending(promise, action, outcome, run)
+    run.tell_afterwards()
     return outcome
 
 
@@ -267,7 +266,7 @@ def converge(promise: Promise, run: "Run", lock: bytes | None = None) -> Outcome
         outcome = merge(outcome, Outcome.FAILED)
     if promise.type == "files":
         _final(promise, outcome, run)
-    if promise.type not in EDITS:
+    if promise.type not in EDITS and promise.type != "methods":
         run.counts[outcome] += 1
     return outcome
 

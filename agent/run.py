@@ -39,6 +39,7 @@ MODES = {
     "verbose": "verbose_mode",
     "debug": "debug_mode",
 }
+FUNCTIONS = "agent.functions"  # where those that look at the host live
 EXIT_FAILED = 1
 EXIT_ABORTED = 6
 
@@ -66,6 +67,7 @@ class Run:
         self.done: set[str] = set()
         self.edit: Any = None
         self.results: dict[str, str] = {}
+        self.afterwards: list[tuple[str, str]] = []  # log lines for when the promise has ended
         self.counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.children: list[int] = []
         self.aborting = ""
@@ -184,9 +186,15 @@ class Run:
         try:
             self.state = None
             status = int(converge(promise, self) > Outcome.REPAIRED)
+            self.tell_afterwards()
         finally:
             self.log.flush()
             os._exit(status)
+
+    def tell_afterwards(self) -> None:
+        """Log what was to wait for the end of the promise."""
+        while self.afterwards:
+            self.log(*self.afterwards.pop(0))
 
     # aborts
 
@@ -278,7 +286,7 @@ def _function(name: str) -> "Callee":
         raise Unresolved(name)
     _, params, _, flags = signature
     try:
-        found = functions.implementation(name, "agent.functions")
+        found = functions.implementation(name, FUNCTIONS)
     except functions.Unsupported:
         return _unsupported(name), "", -1
     count = -1 if "V" in flags else len(params.split())
@@ -289,7 +297,8 @@ def _unsupported(name: str) -> "Any":
     """A function that says that it is not there, and has no value."""
 
     def say(ctx: Context, *_args: "Any") -> "Any":
-        ctx.log("error", f"not yet supported: function '{name}'")
+        level = "error" if ctx.pass_number else "verbose"  # before the run, nobody may need it
+        ctx.log(level, f"not yet supported: function '{name}'")
         raise Unresolved(name)
 
     return say
@@ -395,7 +404,7 @@ def load_policy(run: Run, *, trusting: bool = False) -> None:
     """Load the policy of RUN. Raises PolicyError, Refused, OSError, Fatal."""
     root = cache.directory(run.host.environ, run.host.uid)
     run.loader = load.Loader(
-        run.ctx, reader(run.host, trusting=trusting), cache.Cache(root, run.host.uid)
+        run.ctx, reader(run.host, trusting=trusting), cache.Cache(root, run.host.uid), FUNCTIONS
     )
     run.plan = run.loader.plan
     run.loader.load(run.settings.file)
@@ -425,7 +434,7 @@ def obey(run: Run) -> None:
     if not run.dry and run.state is not None:
         from agent.locks import Locks
 
-        run.locks = Locks(run.state, int(run.settings.now), run.log)
+        run.locks = Locks(run.state, run.settings.now, run.log, ignored=run.settings.no_locks)
     if "domain" in control:
         from agent.facts.identity import qualify
 
@@ -547,7 +556,8 @@ def plan(settings: "Settings", log: "Log") -> int:
     if status:
         return status
     report.planned(run)
-    return exit_bits(run, bool(run.planned.steps))
+    pending = [step for step in run.planned.steps if not step.unknown and not step.only_warn]
+    return exit_bits(run, bool(pending))
 
 
 def exit_bits(run: Run, changes: bool) -> int:

@@ -1,1 +1,1 @@
-"""The language: text in; syntax, diagnostics, a plan and values out. It knows no host, no socket."""
+"""The language: text in; syntax, diagnostics, a plan, values out. It knows no host, no socket."""

@@ -12,13 +12,19 @@ from policy.parse import parse
 from policy.source import Source
 
 
-def build(path: str, data: bytes) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """The unit of the file PATH with the content DATA, and all that is to be said about it."""
+def build(
+    path: str, data: bytes, host_package: str = ""
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """The unit of the file PATH with the content DATA, and all that is to be said about it.
+
+    HOST_PACKAGE is where the functions that look at the host live.
+    """
     was_on = gc.isenabled()
     gc.disable()  # a tree of a hundred thousand nodes is no garbage
     try:
         policy, diagnostics = parse(Source(path, data.decode("utf-8", "surrogateescape")))
-        found = [*diagnostics, *check.check(policy)]
+        found = [*diagnostics, *check.check(policy, host_package)]
+        found.sort(key=lambda diagnostic: diagnostic.span.start)
         if any(diagnostic.severity == "error" for diagnostic in found):
             return {}, found
         unit = unit_of(policy)

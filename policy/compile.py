@@ -50,9 +50,8 @@ def _body(body: syntax.Body) -> tuple[Any, ...]:
         (_guard(attribute.guard), attribute.name, _body_value(body.type, attribute))
         for attribute in body.attributes
     )
-    return (
-        body.type, body.namespace, body.name, body.params, body.span.line, marshal.dumps(attributes),
-    )  # fmt: skip
+    blob = marshal.dumps(attributes)
+    return (body.type, body.namespace, body.name, body.params, body.span.line, blob)
 
 
 def _body_value(kind: str, attribute: syntax.Attribute) -> Any:

@@ -514,4 +514,3 @@ def _select(rval: "Any", ctx: "Context") -> bool:
 
 
 KEEPERS = {"vars": variables, "classes": set_classes, "meta": meta, "defaults": defaults}
-

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from policy.source import Span
 
 INDENT = "   "
+LONGEST = 160  # characters of a line, or of a message, that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class Diagnostic:
         span = self.span
         kind = f" [-W{self.kind}]" if self.kind else ""
         place = f"{span.source.path}:{span.line}:{span.column}"
-        lines = [f"{place}: {self.severity}: {self.message}{kind}", *_excerpt(span)]
+        message = self.message
+        if len(message) > 2 * LONGEST:
+            message = f"{message[:LONGEST]} ... {message[-LONGEST // 2 :]}"
+        lines = [f"{place}: {self.severity}: {message}{kind}", *_excerpt(span)]
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
@@ -37,6 +41,9 @@ class Diagnostic:
 def _excerpt(span: Span) -> list[str]:
     """The first line of SPAN with carets below; tabs stay tabs, so that they meet."""
     line, before = span.source.line(span.line), span.column - 1
+    if len(line) > LONGEST:  # show the part that matters
+        start = max(0, before - LONGEST // 2)
+        line, before = line[start : start + LONGEST], before - start
     margin = "".join("\t" if char == "\t" else " " for char in line[:before])
     width = min(span.end - span.start, len(line) - before)
     return [INDENT + line, INDENT + margin + "^" * max(width, 1)]
@@ -63,4 +70,6 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The one of CANDIDATES that WORD is probably a slip of, or None."""
     from difflib import get_close_matches
 
+    if len(word) > LONGEST:
+        return None
     return next(iter(get_close_matches(word, candidates, n=1, cutoff=0.7)), None)

@@ -142,7 +142,9 @@ def out_of_bounds(name: str, value: str) -> Fatal:
     """The end of a run in which the attribute NAME gets a VALUE that it cannot have."""
     if name == "action_policy":
         return Fatal(f"Unrecognized 'action_policy' value '{value}'")
-    return Fatal(f"In attribute '{name}', Selection is out of bounds. Given attribute value '{value}'")
+    return Fatal(
+        f"In attribute '{name}', Selection is out of bounds. Given attribute value '{value}'"
+    )
 
 
 def _call(rval: "Any", ctx: "Context") -> "Any":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from policy.context import Context
     from policy.diagnostics import Diagnostic
     from policy.plan import Body
+    from policy.source import Source
 
     # the bytes of the file of this path; OSError if there are none, Refused if it must not be used
     Reader = Callable[[str], bytes]
@@ -32,12 +33,16 @@ class Refused(Exception):
 
 
 class Loader:
-    """Loads a policy into PLAN, evaluating in CTX what is needed to find its files."""
+    """Loads a policy into PLAN, evaluating in CTX what is needed to find its files.
 
-    def __init__(self, ctx: "Context", reader: "Reader", cache: "Cache") -> None:
+    HOST_PACKAGE is where the functions that look at the host live.
+    """
+
+    def __init__(self, ctx: "Context", reader: "Reader", cache: "Cache", host_package: str) -> None:
         self.ctx = ctx
         self.reader = reader
         self.cache = cache
+        self.host_package = host_package
         self.plan = Plan()
         self.notes: list[tuple[str, str, str]] = []  # warnings: severity, kind, the whole text
         self.units: list[tuple[str, str, dict[str, Any]]] = []
@@ -85,7 +90,7 @@ class Loader:
         """The unit of a file that is not in the cache; kept there if it is without mistakes."""
         from policy.build import build  # lark and all that: only where something is new
 
-        unit, diagnostics = build(path, data)
+        unit, diagnostics = build(path, data, self.host_package)
         _raise_errors(diagnostics)
         self.cache.put(name, unit)
         return unit
@@ -97,11 +102,18 @@ class Loader:
         if checked is None:
             from policy.check import check_together
 
-            found = check_together([marshal.loads(unit["facts"]) for _, _, unit in self.units])
+            facts = [marshal.loads(unit["facts"]) for _, _, unit in self.units]
+            found = check_together(facts, self._source)
             _raise_errors(found)
             checked = {"notes": notes(found)}
             self.cache.put(name, checked)
         self.notes += checked["notes"]
+
+    def _source(self, path: str) -> "Source":
+        """The text of a file that was read before, to show a mistake in."""
+        from policy.source import Source
+
+        return Source(path, self.reader(path).decode("utf-8", "surrogateescape"))
 
     # inputs
 

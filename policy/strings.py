@@ -100,7 +100,7 @@ def _waits(name: str) -> bool:
     """Whether `$(NAME)` is bound by a map function, or no reference at all."""
     if name == "this" or name.startswith(("this.k", "this.v")):
         return True
-    if not name:
+    if not name or "(this.k" in name or "(this.v" in name or "(this)" in name:
         return True
     depth = 0
     for char in name:

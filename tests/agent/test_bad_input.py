@@ -1,4 +1,4 @@
-"""What is wrong is said in a line that helps, with the documented exit status, and harms nothing."""
+"""What is wrong is said in a line that helps, with the documented exit status; nothing is lost."""
 
 import os
 import resource
@@ -79,9 +79,7 @@ def test_bad_augments_are_said_and_left_aside(
     assert ended.returncode == 0
 
 
-def test_policy_that_others_may_write_is_refused(
-    program: Program, policy: Policy
-) -> None:
+def test_policy_that_others_may_write_is_refused(program: Program, policy: Policy) -> None:
     path = policy(GOOD)
     Path(path).chmod(0o666)
 
@@ -133,7 +131,9 @@ def test_a_corrupt_cache_is_made_anew(program: Program, policy: Policy, tmp_path
     assert said(ended) == "R: hello\n"
 
 
-def start(tmp_path: Path, path: str, *args: str, limit: int | None = None) -> "subprocess.Popen[str]":
+def start(
+    tmp_path: Path, path: str, *args: str, limit: int | None = None
+) -> "subprocess.Popen[str]":
     """Start the agent on the policy PATH, files limited to LIMIT octets."""
 
     def limited() -> None:
@@ -155,7 +155,7 @@ def start(tmp_path: Path, path: str, *args: str, limit: int | None = None) -> "s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=limited,  # noqa: PLW1509  # one thread
+        preexec_fn=limited,
     )
 
 
@@ -207,7 +207,8 @@ def test_a_hundred_thousand_promises(program: Program, policy: Policy) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\x00\xff\xfe" * 3_333_333, b"{" * 10_000_000, b'"' * 9_999_999, b"@if " * 2_500_000],
+    "garbage",
+    [b"\x00\xff\xfe" * 3_333_333, b"{" * 10_000_000, b'"' * 9_999_999, b"@if " * 2_500_000],
     ids=["octets", "braces", "quotes", "macros"],
 )  # fmt: skip
 def test_ten_megabytes_of_garbage(program: Program, policy: Policy, garbage: bytes) -> None:

@@ -28,9 +28,7 @@ FILES = {
     "empty": b"",
     "nul": b"a\0b\n",
     "arr": b"k1:a:b\nk2:c:d\n\nk1:x\n#com\nk3\\\ncont:z\nlast",
-    "c.csv": (
-        b'a,b\r\n"c ""q"" d", e ,f\r\n\r\nx"y,z\r\n"p" ,"q"\r\n,,\r\n"nl\r\nin",2\r\nlast,1'
-    ),
+    "c.csv": (b'a,b\r\n"c ""q"" d", e ,f\r\n\r\nx"y,z\r\n"p" ,"q"\r\n,,\r\n"nl\r\nin",2\r\nlast,1'),
     "lf.csv": b"a,b\nc,d\n",
     "cf.csv": (
         b"h1,cls,v\r\na,linux,1\r\nb,nosuch,2\r\n#c,any,3\r\n\r\nshort,any\r\nc,any,0\r\n"
@@ -51,7 +49,14 @@ FILES = {
     "new": b"",
     "fs/f": b"hello\n",
 }
-LINKS = {"l1": "f", "l2": "l1", "l3": "../fs/./l2", "dang": "nosuch", "cyc1": "cyc2", "cyc2": "cyc1"}
+LINKS = {
+    "l1": "f",
+    "l2": "l1",
+    "l3": "../fs/./l2",
+    "dang": "nosuch",
+    "cyc1": "cyc2",
+    "cyc2": "cyc1",
+}
 FACT = ("source=agent",)
 
 

@@ -1,11 +1,10 @@
-"""A run that is killed at any moment leaves whole files, a state that opens, and locks that hold."""
+"""A run killed at any moment leaves whole files, a state that opens, and locks that hold."""
 
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]

@@ -5,11 +5,14 @@ directory. The outputs are those of the real agent.
 """
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import subprocess
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
