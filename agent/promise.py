@@ -148,7 +148,8 @@ def _bundle_name(promise: Promise) -> str:
 
 def _waits(promise: Promise, run: "Run") -> bool:
     """Whether a report still holds a reference that a later pass may resolve."""
-    return run.ctx.pass_number < LAST_PASS and expandable(promise.promiser)
+    text = promise.promiser
+    return run.ctx.pass_number < LAST_PASS and (expandable(text) or "@(" in text or "@{" in text)
 
 
 def _attributes(written: "Written", run: "Run") -> "dict[str, Any]":

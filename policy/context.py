@@ -307,6 +307,14 @@ class Context:
             return found.value
         return self._inside(text) if indices else None
 
+    def unbound(self, text: str) -> "Value | None":
+        """What `lookup` says, but of the list itself where `$(TEXT)` means one of its items now."""
+        wheels, self.wheels = self.wheels, {}
+        try:
+            return self.lookup(text)
+        finally:
+            self.wheels = wheels
+
     def _inside(self, text: str) -> "Value | None":
         """The value at the end of the indices of TEXT in the container that they begin in."""
         indices = self.reference(text)[3]

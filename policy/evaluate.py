@@ -93,7 +93,7 @@ def _list(rval: "Any", ctx: "Context") -> tuple[str, ...]:
 def _spliced(item: "Any", ctx: "Context") -> tuple[str, ...]:
     """The items of `@(name)`; the reference as the only item while there is no such list."""
     text = _at(item, ctx)
-    value = ctx.lookup(text[2:-1])
+    value = ctx.unbound(text[2:-1])
     if type(value) is tuple:
         spliced: list[str] = []
         for entry in value:
@@ -114,7 +114,7 @@ def _respliced(text: str, ctx: "Context") -> tuple[str, ...]:
     """TEXT, or the items of the list that it names."""
     if not is_list_reference(text):
         return (text,)
-    value = ctx.lookup(text[2:-1])
+    value = ctx.unbound(text[2:-1])
     return value if type(value) is tuple else (text,)
 
 

@@ -277,7 +277,7 @@ def _actual(arg: "Rval", ctx: "Context") -> "Any":
     """An argument of a bundle: `@(x)` is the list or container itself, if there is one."""
     if type(arg) is tuple and arg[0] == "at":
         text: str = evaluate(arg, ctx)
-        value = ctx.lookup(text[2:-1])
+        value = ctx.unbound(text[2:-1])
         return text if value is None else value
     value = evaluate(arg, ctx)
     return ("any" if value else "!any") if type(value) is bool else value

@@ -82,11 +82,6 @@ def _quoted(record: str, start: int) -> tuple[str, int] | None:
     return None if record[end + 1 : comma].strip() else ("".join(pieces), comma)
 
 
-def csv(text: str) -> list[list[str]]:
-    """The rows of TEXT; what is no record is left out."""
-    return [row for row in map(fields, records(text)) if row is not None]
-
-
 # files of NAME=value
 
 

@@ -380,9 +380,13 @@ class Host:
         cwd: str | None = None,
         env: dict[str, str] | None = None,
         merge: bool = False,
+        loud: bool = False,
     ) -> "Child":
-        """Start COMMAND and speak with it: `write`, `readline`, then `finish`."""
-        settings = programs.Settings(cwd=cwd, merge=merge, talk=True)
+        """Start COMMAND and speak with it: `write`, `readline`, then `finish` or `leave`.
+
+        MERGE: what it writes to stderr is among its lines; LOUD: it goes where ours goes.
+        """
+        settings = programs.Settings(cwd=cwd, merge=merge, talk=True, loud=loud)
         environ = self.environ if env is None else env
         self._forget()
         return programs.start(programs.arguments(command, shell=shell), environ, settings)

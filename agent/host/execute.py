@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # What Python ignores and a program expects to die of. `signal` knows them too, but costs 2 ms.
 SIGPIPE, SIGXFSZ = 13, 25
 SIGKILL, SIGTERM = 9, 15
+STDERR = 2
 SHELL = "/bin/sh"
 QUOTES = "\"'`"
 BLANKS = " \t\n\r\v\f"
@@ -28,7 +29,7 @@ CHUNK = 65536
 class Settings:
     """What is different for a program than for us."""
 
-    __slots__ = ("chroot", "cwd", "gid", "merge", "talk", "uid", "umask")
+    __slots__ = ("chroot", "cwd", "gid", "loud", "merge", "talk", "uid", "umask")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Settings:
         chroot: str | None = None,
         merge: bool = True,
         talk: bool = False,
+        loud: bool = False,
     ) -> None:
         self.cwd = cwd
         self.umask = umask
@@ -48,6 +50,7 @@ class Settings:
         self.chroot = chroot
         self.merge = merge
         self.talk = talk
+        self.loud = loud
 
     @property
     def plain(self) -> bool:
@@ -151,6 +154,20 @@ class Child:
             os.kill(self.pid, signal)
         except ProcessLookupError:
             return
+
+    def leave(self, timeout: float) -> None:
+        """Close its pipes and wait for its end, which after TIMEOUT seconds comes by force."""
+        self.close_input()
+        os.close(self.out)
+        until = time.monotonic() + timeout
+        pause = 0.0002
+        while not os.waitpid(self.pid, os.WNOHANG)[0]:
+            if time.monotonic() >= until:
+                self.kill()
+                os.waitpid(self.pid, 0)
+                return
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
 
     def finish(
         self, *, stdin: bytes = b"", timeout: float | None = None, limit: int = 0
@@ -281,6 +298,8 @@ def start(words: list[str], env: dict[str, str], settings: Settings) -> Child:
         theirs.append(writer)
         if settings.merge:
             theirs.append(writer)
+        elif settings.loud:
+            theirs.append(os.dup(STDERR))
         else:
             err, writer = os.pipe()
             theirs.append(writer)

@@ -475,6 +475,7 @@ class Overlay(Host):
         cwd: str | None = None,
         env: dict[str, str] | None = None,
         merge: bool = False,
+        loud: bool = False,
     ) -> "Child":
         """Raise NotRun."""
         raise NotRun(errno.ENOTSUP, "not run: nobody can say what it would do", str(command))

@@ -111,7 +111,7 @@ class SymmetricState:
 class Handshake:
     """One end of a handshake: `write` and `read` in turn; then `split`, and `remote` is who it was.
 
-    The first failure ends it. EPHEMERAL is for published vectors only.
+    The first failure ends it. EPHEMERAL is the secret for `e`, if the caller had to make it.
     """
 
     def __init__(
@@ -210,6 +210,6 @@ class Handshake:
         if token == "psk":  # noqa: S105  # as above
             self._state.mix_key_and_hash(self._psk)
             return
-        mine, theirs = token if self._initiator else token[::-1]
+        mine, theirs = (token[0], token[1]) if self._initiator else (token[1], token[0])
         shared = sodium.crypto_scalarmult(self._secret[mine], self._theirs[theirs])
         self._state.mix_key(shared)

@@ -40,7 +40,8 @@ def program(tmp_path: Path) -> Program:
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=120,
             check=False,
         )

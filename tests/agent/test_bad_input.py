@@ -116,7 +116,7 @@ def test_a_corrupt_state_is_set_aside(program: Program, policy: Policy, tmp_path
     assert "agent.db" in said(ended)
     assert "R: hello" in said(ended)
     assert ended.returncode == 0
-    assert program("cf-agent", "-f", path).stdout == "R: hello\n"
+    assert said(program("cf-agent", "-f", path)) == ""  # the new state holds the locks
 
 
 def test_a_corrupt_cache_is_made_anew(program: Program, policy: Policy, tmp_path: Path) -> None:
@@ -150,6 +150,7 @@ def start(
             "TROTH_WORKDIR": str(tmp_path / "work"),
             "TROTH_CACHE_DIR": str(tmp_path / "cache"),
             "PYTHONPATH": str(root),
+            "PYTHONDONTWRITEBYTECODE": "1",  # a limited file would be half of a module
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

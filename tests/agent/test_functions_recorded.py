@@ -76,7 +76,7 @@ def promises(directory: str) -> dict[str, Written]:
         attribute = "expression" if kind == "class" else kind
         made.append(f'  {section}:\n    "call{number}" {attribute} => {call};')
     text = "\n".join(["bundle agent main", "{", SETUP, *made, "}"]).replace("DIR", directory)
-    unit, diagnostics = build("calls.cf", text.encode())
+    unit, diagnostics = build("calls.cf", text.encode(), "agent.functions")
     assert not [it for it in diagnostics if it.severity == "error"]
     (bundle,), _ = Plan().add("calls.cf", unit)
     found = [promise for section in bundle.sections.values() for promise in section]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -31,7 +32,7 @@ class World:
         self.ctx.frame = Frame("main", "default", Scope())
         self.ctx.agent = self
 
-    def nothing(self, name: str) -> "tuple[object, str, int]":  # type: ignore[override]
+    def nothing(self, name: str) -> NoReturn:
         raise Unresolved(name)
 
     class log:  # noqa: N801  # what an agent calls it
@@ -255,7 +256,7 @@ def site() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         asked = 0
 
-        def do_GET(self) -> None:  # noqa: N802  # its name there
+        def do_GET(self) -> None:  # its name there
             Handler.asked += 1
             agent = self.headers["User-Agent"]
             body = f"{Handler.asked} {agent} {self.headers['X-A']}".encode()

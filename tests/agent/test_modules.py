@@ -1,6 +1,7 @@
 """The lines that modules may say, and what comes of them."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -30,7 +31,7 @@ class World:
             (key, minutes, timer)
         )
 
-    def nothing(self, name: str) -> "tuple[object, str, int]":  # type: ignore[override]
+    def nothing(self, name: str) -> NoReturn:
         raise Unresolved(name)
 
     def hears(self, *lines: str, command: str = "/x/my-mod.sh a b") -> None:

@@ -37,7 +37,7 @@ def promises() -> list[Written]:
         attribute = "expression" if kind == "class" else kind
         made.append(f'  {section}:\n    "call{number}" {attribute} => {call};')
     text = "\n".join(["bundle agent main", "{", SETUP, *made, "}"])
-    unit, diagnostics = build("calls.cf", text.encode())
+    unit, diagnostics = build("calls.cf", text.encode(), "agent.functions")
     assert not [it for it in diagnostics if it.severity == "error"]
     (bundle,), _ = Plan().add("calls.cf", unit)
     return [promise for section in bundle.sections.values() for promise in section]

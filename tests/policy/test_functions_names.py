@@ -1,5 +1,7 @@
 """Laws of the functions about names that no recorded call states."""
 
+from typing import NoReturn
+
 import pytest
 
 from policy.context import Context, Frame, Scope, Variable
@@ -21,7 +23,7 @@ class Agent:
 def ctx() -> Context:
     """Two bundles, `main` and `n:other`, each with a variable `v`; main is being evaluated."""
 
-    def nothing(name: str) -> "tuple[object, str, int]":
+    def nothing(name: str) -> NoReturn:
         raise Unresolved(name)
 
     ctx = Context(
@@ -29,7 +31,7 @@ def ctx() -> Context:
         facts={"host": Variable("h", "string"), "ipv4[eth0]": Variable("10.0.0.1", "string")},
         now=0,
         log=lambda _level, _message: None,
-        function=nothing,  # type: ignore[arg-type]  # nothing is called
+        function=nothing,
     )
     ctx.scopes["main"] = Scope()
     ctx.scopes["n:other"] = Scope()

@@ -1,6 +1,7 @@
 """Laws of the functions about time that no recorded call states."""
 
 import time
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from policy.functions import times
 def context(now: float = 1700000000.9) -> Context:
     """A run that began NOW."""
 
-    def nothing(name: str) -> "tuple[object, str, int]":
+    def nothing(name: str) -> NoReturn:
         raise Unresolved(name)
 
     return Context(
@@ -22,7 +23,7 @@ def context(now: float = 1700000000.9) -> Context:
         facts={},
         now=now,
         log=lambda _level, _message: None,
-        function=nothing,  # type: ignore[arg-type]  # nothing is called
+        function=nothing,
     )
 
 

@@ -1,5 +1,7 @@
 """Text taken apart: what the reference answered, where it was asked."""
 
+from typing import NoReturn
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from policy.errors import Fatal, Unresolved
 def context(said: list[str] | None = None) -> Context:
     """A context that has nothing but a log."""
 
-    def nothing(name: str) -> "tuple[object, str, int]":
+    def nothing(name: str) -> NoReturn:
         raise Unresolved(name)
 
     def log(level: str, message: str) -> None:
@@ -24,7 +26,7 @@ def context(said: list[str] | None = None) -> Context:
         facts={},
         now=0,
         log=log,
-        function=nothing,  # type: ignore[arg-type]  # nothing is called
+        function=nothing,
     )
 
 
