@@ -41,6 +41,7 @@ def perform(
     ctx.frame = Frame(
         bundle.name, bundle.namespace, scope, kind=kind, caller=saved[0], inherits=inherit
     )
+    ctx.frame.promiser = ctx.this.get("promiser", "")
     ctx.wheels = {}
     ctx.this = {}
     ctx.version += 1

@@ -28,9 +28,12 @@ LAST_PASS = 3
 
 
 class Promise:
-    """A promise as it is to be kept now: its attributes expanded, its bodies as dicts."""
+    """A promise as it is to be kept now: its attributes expanded, its bodies as dicts.
 
-    __slots__ = ("attributes", "promisee", "promiser", "type", "written")
+    An actuator that finds it not ready yet sets AGAIN: the next pass tries again.
+    """
+
+    __slots__ = ("again", "attributes", "promisee", "promiser", "type", "written")
 
     def __init__(self, written: "Written", promiser: str, attributes: "dict[str, Any]") -> None:
         self.written = written
@@ -38,6 +41,7 @@ class Promise:
         self.promiser = promiser
         self.attributes = attributes
         self.promisee = written.promisee
+        self.again = False
 
     @property
     def bundle(self) -> str:
@@ -135,9 +139,13 @@ def _instance(written: "Written", run: "Run") -> Outcome:
         return outcome
     if not written.references:
         written.done = True
-    if run.locks is not None:
-        return _locked(promise, identity, run)
-    return kept(promise, run)
+    locked = run.locks is not None
+    outcome = _locked(promise, identity, run) if locked else kept(promise, run)
+    if promise.again:
+        written.done = False
+        run.seen.discard(identity)
+        run.counts[outcome] -= 1
+    return outcome
 
 
 def _bundle_name(promise: Promise) -> str:
@@ -221,7 +229,7 @@ def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcom
     if not locks.may(key, elapsed, expire, promise.promiser):
         return Outcome.SKIPPED
     outcome = kept(promise, run, key)
-    if run.planned is None and outcome is not Outcome.SKIPPED:
+    if run.planned is None and outcome is not Outcome.SKIPPED and not promise.again:
         locks.finish(key, changed=outcome is not Outcome.KEPT)
     return outcome
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agent.outcome import Change
     from agent.planned import Planned
     from agent.promise import Promise
+    from agent.promise_modules import Module
     from agent.state import State
     from policy.context import Callee
     from policy.plan import Bundle, Plan
@@ -70,6 +71,7 @@ class Run:
         self.afterwards: list[tuple[str, str]] = []  # log lines for when the promise has ended
         self.counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.children: list[int] = []
+        self.modules: dict[str, Module | str] = {}
         self.aborting = ""
         self.abandoned: set[Frame] = set()
         self._held: list[tuple[str, str]] | None = None
@@ -140,12 +142,12 @@ class Run:
                 for name, value in written.attributes:
                     if name in ("slist", "string"):
                         found = worth(value, self.ctx)
-                        return found if type(found) is tuple else (str(found),)
+                        return found if type(found) is tuple else tuple(str(found).split(","))
         return ()
 
     def promisers(self) -> list[str]:
         """The promisers of the calls that led here, outermost first."""
-        return [self.ctx.this.get("promiser", "")]
+        return [frame.promiser for frame in self.ctx.frames() if frame.promiser]
 
     def set_class(self, name: str, tags: tuple[str, ...]) -> None:
         """Define a class for all bundles of the namespace."""
@@ -491,7 +493,10 @@ def evaluate(run: Run) -> Outcome:
 
 
 def finish(run: Run) -> None:
-    """Wait for children and write down what is to be remembered."""
+    """End modules, wait for children and write down what is to be remembered."""
+    for module in run.modules.values():
+        if not isinstance(module, str):
+            module.end(run.log)
     for child in run.children:
         os.waitpid(child, 0)
     if run.state is not None:

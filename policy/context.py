@@ -81,7 +81,9 @@ class Scope:
 class Frame:
     """One bundle being evaluated: its names, its private classes, the frame it inherits from."""
 
-    __slots__ = ("bundle", "caller", "classes", "inherits", "kind", "namespace", "scope")
+    __slots__ = (
+        "bundle", "caller", "classes", "inherits", "kind", "namespace", "promiser", "scope",
+    )  # fmt: skip
 
     def __init__(
         self, bundle: str, namespace: str, scope: Scope, *, kind: str = "agent",
@@ -94,6 +96,7 @@ class Frame:
         self.classes: dict[str, tuple[str, ...]] = {}
         self.caller = caller
         self.inherits = inherits
+        self.promiser = ""  # of the promise that called it
 
 
 def scope_key(namespace: str, bundle: str) -> str:
@@ -202,7 +205,7 @@ class Context:
         self.comments: dict[str, str] = {}  # of classes
         self.scopes: dict[str, Scope] = {}
         constants = Scope()
-        constants.plain = {name: Variable(value, "string") for name, value in CONSTANTS.items()}
+        constants.plain = {name: Variable(value, "string", ("source=agent",)) for name, value in CONSTANTS.items()}
         self.scopes["const"] = constants
         self.this: dict[str, str] = {}
         self.wheels: dict[str, str] = {}
@@ -407,6 +410,15 @@ class Context:
             self.comments[at] = comment
         self.version += 1
         self.defined_now(name)
+
+    def frames(self) -> "list[Frame]":
+        """The bundles being evaluated, outermost first."""
+        found: list[Frame] = []
+        frame: Frame | None = self.frame
+        while frame is not None:
+            found.insert(0, frame)
+            frame = frame.caller
+        return found
 
     def cancel_class(self, name: str) -> None:
         """Undefine the soft class NAME wherever it is defined; a hard class stays."""

@@ -158,6 +158,9 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
         raise Fatal(
             f"Arguments to function '{name}' do not tally. Expected {count} not {len(args)}"
         )
+    if "V" in flags and not _tally(flags, len(args)):
+        ctx.log("error", f"function '{name}' cannot take {len(args)} arguments")
+        raise Failed(name)
     if "$" in "".join([arg for arg in args if type(arg) is str]):
         relaxed = name == "ifelse" and len(args) == 3
         if not relaxed and any(type(arg) is str and expandable(arg) for arg in args):
@@ -168,6 +171,12 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
     if key not in ctx.cached_calls:
         ctx.cached_calls[key] = function(ctx, *args)
     return ctx.cached_calls[key]
+
+
+def _tally(flags: str, count: int) -> bool:
+    """Whether a variadic function with FLAGS (`V1:3`) takes COUNT arguments."""
+    low, _, high = flags.partition("V")[2].partition(":")
+    return int(low) <= count and (not high.isdigit() or count <= int(high))
 
 
 def _arguments(rval: "Any", flags: str, ctx: "Context") -> "list[Any]":

@@ -122,10 +122,7 @@ class Written:
     def link(self) -> None:
         """Replace body references by what stands in the bodies; find the references."""
         plan = self.bundle.plan
-        attributes = [
-            (name, plan.body(self, name, value) if _is_body(value) else value)
-            for name, value in self.attributes
-        ]
+        attributes = [(name, self._put_in(name, value)) for name, value in self.attributes]
         for kind, body in plan.default_bodies(self.type):
             if all(name != kind for name, _ in attributes):
                 attributes.append((kind, plan.body(self, kind, ("body", body, ()))))
@@ -141,6 +138,16 @@ class Written:
         if all(_is_constant(value) for _, value in attributes):
             self.constant = {name: _constant(value) for name, value in attributes}
         self.linked = True
+
+    def _put_in(self, name: str, value: "Any") -> "Any":
+        """VALUE, or the body that it refers to; for a custom type a call may be of a body."""
+        plan = self.bundle.plan
+        if _is_body(value):
+            return plan.body(self, name, value)
+        if self.type in plan.custom and type(value) is tuple and value[0] == "call":
+            called = plan.body(self, name, ("body", value[1], value[2:]))
+            return value if called is None else called
+        return value
 
 
 class Linked:

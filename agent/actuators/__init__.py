@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     "commands": "commands",
+    "custom": "custom",
     "delete_lines": "delete_lines",
     "field_edits": "field_edits",
     "files": "files",

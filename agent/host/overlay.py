@@ -319,6 +319,8 @@ class Overlay(Host):
     def overwrite(self, path: str, data: bytes) -> None:
         """As of the host."""
         node = self._node(path)
+        if stat.S_ISDIR(node.mode):
+            _refuse(errno.EISDIR, path)
         if not self.access(path, os.W_OK):
             _refuse(errno.EACCES, path)
         node.data = data
@@ -442,6 +444,8 @@ class Overlay(Host):
     def link(self, old: str, path: str) -> None:
         """As of the host."""
         node = self._node(old, follow=False)
+        if stat.S_ISDIR(node.mode):
+            _refuse(errno.EPERM, old)
         parent, name = self._room(path)
         parent.entries[name] = node
         parent.touched()

@@ -40,13 +40,13 @@ class Place:
         os.close(self.fd)
 
     def open(self, flags: int, mode: int = 0o600) -> int:
-        """Open the name, over a link that may be trusted."""
+        """Open the name, over a link that may be trusted; nothing is made at the end of a link."""
         try:
             return os.open(self.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=self.fd)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-        return _trusted(self.fd, self.name, flags | os.O_CLOEXEC)
+        return _trusted(self.fd, self.name, flags & ~os.O_CREAT | os.O_CLOEXEC)
 
     def of(self, name: str) -> str:
         """A path of NAME in this directory, for calls that take nothing but paths."""

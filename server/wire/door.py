@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from server.wire import messages
-from server.wire.handshake import Closed, Proved, Responder, Terms, knock
-from server.wire.keys import digest, host_id
+from server.wire.handshake import M1, M1_PSK, Closed, Proved, Responder, Terms, knock
+from server.wire.keys import digest
 from server.wire.limits import Bucket, Buckets, Limits, Recent, neighbourhood
 from server.wire.stream import Pipe, SigwireSession
 from server.wire.transport import Cut
@@ -88,13 +88,117 @@ class Door:
     async def _attend(self, pipe: Pipe) -> None:
         """Everything with one connection, from its first octet to its end."""
         address, _ = pipe.address
-        self._admit(pipe, address)
+        self._crowd(pipe, address)
         try:
-            proved, label = await self._prove(pipe, address)
+            session = await self._proved(pipe, address)
+            if session is not None:
+                await self._host(session)
         except (Closed, Cut, TimeoutError) as error:
-            reason = str(error) if isinstance(error, Closed) else type(error).__name__.lower()
-            self._refuse(reason, address)
-            return
+            pipe.abort()
+            self._note(str(error) if isinstance(error, Closed) else "cut", address)
+        except Exception as error:
+            pipe.abort()
+            self._note(f"error: {error!r}", address)
+            raise
         finally:
             self._unproved.pop(pipe, None)
-            pipe.abort_unless(kept=)
+
+    def _crowd(self, pipe: Pipe, address: str) -> None:
+        """Note PIPE as one without proof; the oldest of too many have to go."""
+        near = neighbourhood(address)
+        for limit, pipes in (
+            (
+                self.limits.unproved_address,
+                [old for old, at in self._unproved.items() if at == near],
+            ),
+            (self.limits.unproved, list(self._unproved)),
+        ):
+            if len(pipes) >= limit:
+                self._unproved.pop(pipes[0], None)
+                pipes[0].abort()
+                self.counts["crowded"] += 1
+        self._unproved[pipe] = near
+
+    async def _proved(self, pipe: Pipe, address: str) -> SigwireSession | None:
+        """The session that the handshake leads to, None if it was refused. Closed, Cut."""
+        async with asyncio.timeout(self.limits.handshake_seconds):
+            terms = self._terms()
+            m1 = await self._knocked(pipe, address, terms)
+            responder = Responder(terms, m1)
+            m2 = responder.reply()
+            await pipe.write(len(m2).to_bytes(2) + m2, self.limits.write_seconds)
+            if int.from_bytes(await pipe.exactly(2)) != responder.expects:
+                raise Closed("length")
+            proved = responder.finish(await pipe.exactly(responder.expects))
+            label = await self._judge(proved, address)
+            if label is None:
+                raise Closed("untrusted")
+            self._unproved.pop(pipe, None)
+            pipe.lift()
+            session = SigwireSession(pipe, proved, label, self.limits)
+            return session if await self._welcome(session, proved) else None
+
+    async def _knocked(self, pipe: Pipe, address: str, terms: Terms) -> bytes:
+        """M1, if it is worth Diffie-Hellman. Raises Closed, Cut, TimeoutError."""
+        async with asyncio.timeout(self.limits.hello_seconds):
+            m1 = await pipe.exactly(M1_PSK if terms.psk else M1)
+        own = digest(terms.credentials.certificate.identity)
+        ephemeral = knock(m1, own, psk=bool(terms.psk), open_to=self.open_to(address))
+        now = time.monotonic()
+        if self._each.take(neighbourhood(address), 1, now):
+            raise Closed("hurried")
+        if self._all.take(self.limits.handshakes, 1, now):
+            raise Closed("busy")
+        if not self._recent.new(ephemeral, now):
+            raise Closed("repeated")
+        return m1
+
+    async def _welcome(self, session: SigwireSession, proved: Proved) -> bool:
+        """Say whether there is a place for SESSION; if so it has it. Raises Cut."""
+        mine = self._sessions.setdefault(session.peer.id, [])
+        places = self.limits.sessions
+        if session.peer.id not in self.essential:
+            places -= self.limits.reserved
+        if len(mine) >= self.limits.sessions_key or len(self.sessions()) >= places:
+            self._leave(session)
+            self._note("full", session.peer.label)
+            refuse = messages.packed(messages.Refuse(code="try_later"))
+            await session.open(b"", proved.send_key, refuse)
+            await session.end()
+            return False
+        mine.append(session)
+        try:
+            await session.open(b"", proved.send_key, self._greeting(proved))
+        except BaseException:
+            self._leave(session)
+            raise
+        return True
+
+    def _greeting(self, proved: Proved) -> bytes:
+        return messages.packed(
+            messages.Welcome(
+                session=proved.channel[:16],
+                rate=int(self.limits.requests[0]),
+                idle=int(self.limits.idle_seconds),
+            )
+        )
+
+    async def _host(self, session: SigwireSession) -> None:
+        """Have SESSION served. Raises Cut."""
+        self._say("session", session.peer.id)
+        try:
+            await self._serve(session)
+        finally:
+            self._leave(session)
+
+    def _leave(self, session: SigwireSession) -> None:
+        """Forget SESSION."""
+        left = [other for other in self._sessions.get(session.peer.id, []) if other is not session]
+        if left:
+            self._sessions[session.peer.id] = left
+        else:
+            self._sessions.pop(session.peer.id, None)
+
+    def _note(self, reason: str, whom: str) -> None:
+        self.counts[reason] += 1
+        self._say(reason, whom)

@@ -7,6 +7,7 @@ a process.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 
 from server.wire import messages
 from server.wire.frames import Broken, Receiver, Sender
@@ -21,16 +22,20 @@ HIGH = 128 * 1024  # octets waiting for us, beyond which the peer has to wait
 
 
 class Pipe(asyncio.BufferedProtocol):
-    """A TCP connection that is read at our pace; ALLOWANCE limits what is read before `lift`."""
+    """A TCP connection that is read at our pace; ALLOWANCE limits what is read before `lift`.
 
-    __slots__ = ("_allowance", "_data", "_ended", "_stuck", "_transport", "_waiter")
+    MADE is called when it is there.
+    """
 
-    def __init__(self, allowance: int = 0) -> None:
+    __slots__ = ("_allowance", "_data", "_ended", "_made", "_stuck", "_transport", "_waiter")
+
+    def __init__(self, allowance: int = 0, made: "Callable[[Pipe], None] | None" = None) -> None:
         self._allowance: int | None = allowance or None
         self._data = b""
         self._ended = False
         self._stuck: asyncio.Future[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._made = made
         self._transport: asyncio.Transport
 
     # what asyncio calls
@@ -39,6 +44,8 @@ class Pipe(asyncio.BufferedProtocol):
         """Take TRANSPORT."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP gives such
         self._transport = transport
+        if self._made is not None:
+            self._made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next octets go."""
@@ -144,7 +151,7 @@ class Pipe(asyncio.BufferedProtocol):
 class SigwireSession:
     """A session of this protocol, once the handshake is done; see transport.Session."""
 
-    __slots__ = ("_limits", "_pipe", "_receiver", "_sender", "_waiting", "peer")
+    __slots__ = ("_limits", "_pipe", "_receiver", "_sender", "_waiting", "peer", "subscribed")
 
     def __init__(self, pipe: Pipe, proved: Proved, label: str, limits: Limits) -> None:
         address, port = pipe.address
@@ -156,6 +163,7 @@ class SigwireSession:
             port=port,
             skew=proved.skew,
         )
+        self.subscribed = False
         self._pipe = pipe
         self._limits = limits
         self._sender = Sender(proved, time.monotonic)

@@ -1,0 +1,298 @@
+"""The real host: files that are replaced at once, ways that nobody can bend, programs to their end."""
+
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.host import Host
+
+ROOT = os.geteuid() == 0
+host = Host()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+# looking
+
+
+def test_what_is_not_there_has_no_status(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    (tmp_path / "dead").symlink_to("nowhere")
+
+    assert host.lstat(f"{tmp_path}/nowhere") is None
+    assert host.lstat(f"{tmp_path}/f/below") is None
+    assert host.stat(f"{tmp_path}/dead") is None
+    assert host.lstat(f"{tmp_path}/dead") is not None
+    assert not host.exists(f"{tmp_path}/dead")
+
+
+def test_files_are_read_whole_or_in_part(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x" * 3_000_000)
+
+    assert len(host.read(f"{tmp_path}/f")) == 3_000_000
+    assert host.read(f"{tmp_path}/f", 5) == b"xxxxx"
+    assert host.read("/proc/self/comm").endswith(b"\n")  # says that it is empty
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [(b"ab", b"ab", True), (b"ab", b"ac", False)])
+def test_whether_files_hold_the_same(tmp_path: Path, one: bytes, other: bytes, same: bool) -> None:
+    (tmp_path / "one").write_bytes(one)
+    (tmp_path / "other").write_bytes(other)
+
+    assert host.same(f"{tmp_path}/one", f"{tmp_path}/other") is same
+
+
+# writing
+
+
+def test_a_file_is_replaced_not_written_into(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("old")
+    with path.open() as reader:
+        host.write(str(path), b"new", mode=0o640)
+
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+    assert mode(path) == 0o640
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_file_is_written_like_another(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("old")
+    path.chmod(0o754)
+    if ROOT:
+        os.chown(path, 1, 2)
+
+    host.write(str(path), b"new", like=path.stat())
+
+    status = path.stat()
+    assert (mode(path), status.st_uid, status.st_gid) == (
+        0o754,
+        1 if ROOT else os.geteuid(),
+        2 if ROOT else os.getegid(),
+    )
+
+
+def test_extended_attributes_stay(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("old")
+    try:
+        os.setxattr(path, "user.note", b"kept")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+
+    host.write(str(path), b"new", like=path.stat())
+
+    assert os.getxattr(path, "user.note") == b"kept"
+
+
+def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+
+    try:
+        host.create(f"{tmp_path}/f", 0o666)
+        host.mkdir(f"{tmp_path}/d", 0o777)
+        host.fifo(f"{tmp_path}/p", 0o622)
+    finally:
+        os.umask(before)
+
+    assert [mode(tmp_path / name) for name in "fdp"] == [0o666, 0o777, 0o622]
+
+
+def test_nothing_is_created_over_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+
+    with pytest.raises(FileExistsError):
+        host.create(f"{tmp_path}/link", 0o600)
+
+
+def test_the_mode_of_what_a_link_leads_to_is_not_changed(tmp_path: Path) -> None:
+    (tmp_path / "f").touch(0o600)
+    (tmp_path / "link").symlink_to("f")
+
+    with pytest.raises(OSError, match="Too many levels"):
+        host.chmod(f"{tmp_path}/link", 0o777)
+    assert mode(tmp_path / "f") == 0o600
+
+
+@pytest.mark.skipif(not ROOT, reason="only root makes links of others")
+@pytest.mark.parametrize("last", ["f", ""])
+def test_a_strangers_link_leads_nowhere(tmp_path: Path, last: str) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/f").write_text("precious")
+    link = tmp_path / "link"
+    link.symlink_to("d/f" if not last else "d")
+    os.chown(link, 1, 1, follow_symlinks=False)
+    path = f"{link}/{last}".rstrip("/")
+
+    with pytest.raises(OSError, match="Link has been severed"):
+        host.overwrite(path, b"bent")
+    assert (tmp_path / "d/f").read_text() == "precious"
+
+
+def test_our_own_links_lead_where_they_say(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "link").symlink_to("d")
+
+    host.create(f"{tmp_path}/link/f", 0o600)
+    host.rename(f"{tmp_path}/link/f", f"{tmp_path}/d/../g")
+
+    assert os.listdir(tmp_path / "d") == []
+    assert (tmp_path / "g").exists()
+
+
+def test_appending_makes_the_file(tmp_path: Path) -> None:
+    for word in (b"a", b"b"):
+        host.append(f"{tmp_path}/f", word)
+
+    assert (tmp_path / "f").read_bytes() == b"ab"
+    assert mode(tmp_path / "f") == 0o600
+
+
+def test_holes_are_copied_as_holes(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.seek(10_000_000)
+        file.write(b"end")
+
+    host.copy(f"{tmp_path}/sparse", f"{tmp_path}/copy", mode=0o600)
+
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "sparse").read_bytes()
+    assert (tmp_path / "copy").stat().st_blocks * 512 < 1_000_000
+
+
+def test_users_and_groups_by_name_and_number() -> None:
+    root = host.user("root")
+
+    assert root is not None
+    assert host.user(root.pw_uid) == root
+    assert host.user("no-such-user") is None
+    assert host.group(2**31) is None
+
+
+# programs
+
+
+def test_a_program_is_run_to_its_end() -> None:
+    finished = host.execute("/bin/echo 'a  b' c")
+
+    assert (finished.returncode, finished.out, finished.err) == (0, b"a  b c\n", b"")
+
+
+def test_channels_may_be_kept_apart() -> None:
+    apart = host.execute("echo out; echo err >&2", shell=True, merge=False)
+    merged = host.execute("echo out; echo err >&2", shell=True)
+
+    assert (apart.out, apart.err) == (b"out\n", b"err\n")
+    assert merged.out == b"out\nerr\n"
+
+
+def test_a_program_is_fed_more_than_a_pipe_holds() -> None:
+    data = b"x" * 1_000_000
+
+    assert host.execute(["/bin/cat"], stdin=data).out == data
+
+
+def test_one_that_does_not_listen_is_no_error() -> None:
+    assert host.execute("/bin/true", stdin=b"x" * 1_000_000).returncode == 0
+
+
+def test_no_more_is_kept_than_the_limit() -> None:
+    finished = host.execute("/usr/bin/seq 100000", limit=10)
+
+    assert (finished.returncode, finished.out) == (0, b"1\n2\n3\n4\n5\n")
+
+
+def test_a_signal_is_a_negative_code() -> None:
+    assert host.execute("kill -9 $$", shell=True).returncode == -signal.SIGKILL
+
+
+def test_a_program_dies_of_a_broken_pipe_as_it_should() -> None:
+    finished = host.execute("/usr/bin/yes | head -1", shell=True)
+
+    assert finished.out == b"y\n"
+
+
+@pytest.mark.parametrize("command", ["/bin/sleep 60", "trap '' TERM; exec /bin/sleep 60"])
+def test_time_runs_out(command: str) -> None:
+    start = time.monotonic()
+
+    finished = host.execute(command, shell="trap" in command, timeout=0.1)
+
+    assert finished.timed_out
+    assert finished.returncode in (-signal.SIGTERM, -signal.SIGKILL)
+    assert time.monotonic() - start < 30
+
+
+def test_one_that_is_in_time_is_not_timed_out() -> None:
+    finished = host.execute("/bin/echo x", timeout=60)
+
+    assert (finished.out, finished.timed_out) == (b"x\n", False)
+
+
+def test_where_and_with_which_umask_a_program_runs(tmp_path: Path) -> None:
+    here, mask = os.getcwd(), os.umask(0o022)
+    os.umask(mask)
+
+    host.execute("/usr/bin/touch f", cwd=str(tmp_path), umask=0o037)
+
+    assert mode(tmp_path / "f") == 0o640
+    assert os.getcwd() == here
+    assert os.umask(mask) == mask
+
+
+@pytest.mark.skipif(not ROOT, reason="only root becomes somebody else")
+def test_as_whom_a_program_runs(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    finished = host.execute("/usr/bin/id -u; /usr/bin/id -G", shell=True, uid=1, gid=1)
+
+    assert finished.out.split() == [b"1", b"1"]
+
+
+@pytest.mark.parametrize("uid", [None, os.geteuid()])
+def test_what_cannot_be_started_raises(uid: int | None) -> None:
+    with pytest.raises(FileNotFoundError):
+        host.execute("/nowhere/at/all", uid=uid)
+
+
+def test_the_environment_is_that_of_the_host() -> None:
+    own = Host()
+    own.environ["TOLD"] = "yes"
+
+    assert own.execute("echo $TOLD", shell=True).out == b"yes\n"
+    assert own.execute("echo $TOLD", shell=True, env={"PATH": "/bin"}).out == b"\n"
+
+
+def test_no_descriptor_of_ours_is_inherited(tmp_path: Path) -> None:
+    with (tmp_path / "f").open("w") as ours:
+        os.dup2(ours.fileno(), 99, inheritable=False)
+        finished = host.execute("/bin/ls /proc/self/fd")
+        os.close(99)
+
+    assert b"99" not in finished.out.split()
+
+
+def test_a_conversation() -> None:
+    child = host.start(["/bin/cat"])
+
+    child.write(b"one\ntwo\nrest")
+
+    assert child.readline() == b"one\n"
+    assert child.readline(timeout=60) == b"two\n"
+    with pytest.raises(TimeoutError):
+        child.readline(timeout=0.01)
+    assert child.finish().out == b"rest"
+
+
+def test_work_in_the_background(tmp_path: Path) -> None:
+    pid = host.background(lambda: (tmp_path / "done").touch())
+
+    assert os.waitpid(pid, 0)[1] == 0
+    assert (tmp_path / "done").exists()
