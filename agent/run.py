@@ -71,7 +71,7 @@ class Run:
         self.afterwards: list[tuple[str, str]] = []  # log lines for when the promise has ended
         self.counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.children: list[int] = []
-        self.modules: dict[str, Module | str] = {}
+        self.modules: dict[str, Module] = {}
         self.aborting = ""
         self.abandoned: set[Frame] = set()
         self._held: list[tuple[str, str]] | None = None
@@ -266,6 +266,15 @@ def _caller(run: Run) -> str | None:
     return f"{caller.namespace}:{caller.bundle}" if caller is not None and caller.bundle else None
 
 
+def _service_policy(run: Run) -> str | None:
+    """What a `services` promise wants of its service."""
+    written = run.ctx.written
+    if getattr(written, "type", "") != "services":
+        return None
+    wanted = dict(written.attributes).get("service_policy", "start")
+    return str(evaluated(wanted, run.ctx))
+
+
 _SPECIAL: "dict[str, Callable[[Run], str | None]]" = {
     "bundle": lambda run: run.ctx.frame.bundle,
     "namespace": lambda run: run.ctx.frame.namespace,
@@ -274,6 +283,7 @@ _SPECIAL: "dict[str, Callable[[Run], str | None]]" = {
     "promise_filename": _place,
     "promise_dirname": lambda run: _place(run).rpartition("/")[0] or "/",
     "promise_linenumber": lambda run: str(run.ctx.written.line) if run.ctx.written else None,
+    "service_policy": _service_policy,
     "promiser_uid": lambda run: str(run.host.uid),
     "promiser_gid": lambda run: str(run.host.gid),
     "promiser_pid": lambda run: str(run.host.pid),
@@ -495,8 +505,7 @@ def evaluate(run: Run) -> Outcome:
 def finish(run: Run) -> None:
     """End modules, wait for children and write down what is to be remembered."""
     for module in run.modules.values():
-        if not isinstance(module, str):
-            module.end(run.log)
+        module.end(run.log)
     for child in run.children:
         os.waitpid(child, 0)
     if run.state is not None:

@@ -18,13 +18,15 @@ MODULES = {
     "files": "files",
     "insert_lines": "insert_lines",
     "methods": "methods",
+    "processes": "processes",
     "replace_patterns": "replace_patterns",
     "reports": "reports",
+    "services": "services",
 }
 
 # in the language, but nothing keeps them yet
 NOT_YET = frozenset((
-    "databases", "guest_environments", "packages", "processes", "services", "storage", "users",
+    "databases", "guest_environments", "packages", "storage", "users",
     "build_xpath", "delete_tree", "insert_tree", "delete_attribute", "set_attribute",
     "delete_text", "set_text", "insert_text",
 ))  # fmt: skip

@@ -13,7 +13,7 @@ from agent.promise_modules import Broken
 from policy.classes import truth
 from policy.errors import Unresolved
 from policy.plan import Linked, evaluated
-from policy.strings import expandable
+from policy.strings import expandable, is_list_reference
 from policy.values import canonify
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agent.promise import Promise
     from agent.promise_modules import Module
     from agent.run import Run
+    from policy.context import Context
 
     Steps = Iterator[Change | Verdict]
 
@@ -78,13 +79,8 @@ def _module(promise: "Promise", path: str, interpreter: str | None, run: "Run") 
     known = run.modules.get(path)
     if known is None:
         version = str(run.ctx.lookup("sys.cf_version"))
-        try:
-            known = promise_modules.start(path, interpreter, run.host, version, run.log)
-        except Broken as broken:
-            known = str(broken)
+        known = promise_modules.start(path, interpreter, run.host, version, run.log)
         run.modules[path] = known
-    if isinstance(known, str):
-        raise Broken(known)
     if known.interpreter != interpreter:
         raise Broken(
             f"Conflicting interpreter specifications for custom promise module '{path}' "
@@ -108,7 +104,7 @@ def _asked(asked: "Conversation") -> "Steps":
         yield Verdict(Outcome.FAILED, asked.complaint(), "error")
         return
     if asked.only_warn and "action_policy" not in asked.module.features:
-        if run.planned is not None:
+        if asked.would_act:
             yield _unknown(promise)
             return
         yield failed(
@@ -118,9 +114,7 @@ def _asked(asked: "Conversation") -> "Steps":
         return
     run.log.flush()  # the module may write to our stderr
     if not asked.validated():
-        place = f"({promise.path}:{promise.line})"
-        message = f"{promise.type} promise with promiser '{promise.promiser}' failed validation"
-        yield Verdict(Outcome.FAILED, f"{message} {place}")
+        yield Verdict(Outcome.FAILED, f"{asked.what} failed validation {asked.place}")
     elif not asked.only_warn:
         what = f"keep {promise.type} promise '{promise.promiser}'"
         yield Change(what, "", asked.evaluated, unknown=True)
@@ -135,19 +129,22 @@ def _planned(asked: "Conversation") -> Change | Verdict:
     outcome = asked.evaluated()
     if outcome is Outcome.KEPT or asked.heard & SERIOUS:
         return Verdict(outcome)
-    said = asked.warnings or [f"keep {asked.promise.type} promise '{asked.promise.promiser}'"]
-    return Change(
-        said[0].removeprefix("Should "), "", lambda: None,
-        preview=lambda: "\n".join(said), warn=said[0],
-    )  # fmt: skip
+    if not asked.warnings:
+        return Change(f"keep {asked.what}", "", lambda: None)
+    first, *more = asked.warnings
+    would = first.removeprefix("Should ").removesuffix(", but only warning promised")
+    return Change(would, "", lambda: None, preview=lambda: "\n".join(more), warn=first)
 
 
 class Conversation:
-    """One promise and its module: what is told, at which levels the module logged, its warnings."""
+    """One promise and its module: what is told, at which levels the module logged, its warnings.
+
+    ONLY_WARN: the module must not change anything; WOULD_ACT: that is so only in this plan.
+    """
 
     __slots__ = (
         "attributes", "complete", "heard", "module", "only_warn", "promise", "run", "threshold",
-        "warnings",
+        "warnings", "would_act",
     )  # fmt: skip
 
     def __init__(self, promise: "Promise", module: "Module", run: "Run") -> None:
@@ -156,11 +153,13 @@ class Conversation:
         self.run = run
         action = promise.body("action") or {}
         disabled = run.dry or run.planned is not None
-        self.only_warn = disabled or action.get("action_policy") in WARN
+        warned = action.get("action_policy") in WARN
+        self.only_warn = disabled or warned
+        self.would_act = run.planned is not None and not warned
         self.heard: set[str] = set()
         self.warnings: list[str] = []
         self.threshold = self._threshold()
-        self.complete, self.attributes = told(promise)
+        self.complete, self.attributes = told(promise, run.ctx)
         if disabled:
             self.attributes["action_policy"] = "warn"
 
@@ -181,6 +180,11 @@ class Conversation:
     def what(self) -> str:
         """What messages call the promise."""
         return f"{self.promise.type} promise with promiser '{self.promise.promiser}'"
+
+    @property
+    def place(self) -> str:
+        """Where the promise stands."""
+        return f"({self.promise.path}:{self.promise.line})"
 
     def open(self) -> bool:
         """Whether there is something in the promise that the module could not be told."""
@@ -234,8 +238,7 @@ class Conversation:
         """Whether the module takes the promise for a valid one. Raises Broken."""
         valid: bool = self._ask("validate_promise").get("result") == "valid"
         if not valid and not self.heard & SERIOUS:
-            place = f"({self.promise.path}:{self.promise.line})"
-            self._bug(f"No error(s) logged for invalid {self.what} {place}")
+            self._bug(f"No error(s) logged for invalid {self.what} {self.place}")
         return valid
 
     def evaluated(self) -> Outcome:
@@ -258,16 +261,14 @@ class Conversation:
 
     def _watch(self, result: "Any") -> None:
         """Complain of a module that changed something although it should not have."""
-        place = f"({self.promise.path}:{self.promise.line})"
         disabled = "while making changes on the system disabled"
         if "info" in self.heard:
-            self._bug(f"'info:' log messages reported for {self.what} {place} {disabled}")
+            self._bug(f"'info:' log messages reported for {self.what} {self.place} {disabled}")
         if result == "repaired":
-            self._bug(f"{self.what} {place} repaired {disabled}")
+            self._bug(f"{self.what} {self.place} repaired {disabled}")
 
     def _judged(self, result: "Any") -> Outcome:
         """How a promise ends whose evaluation had this RESULT."""
-        place = f"({self.promise.path}:{self.promise.line})"
         about = (
             f"({self.promise.type} promise, promiser: '{self.promise.promiser}' "
             f"module: '{self.module.path}')"
@@ -277,17 +278,18 @@ class Conversation:
             return Outcome.KEPT
         if result == "repaired":
             if "info" not in self.heard:
-                what = f"{self.promise.type} promise with promiser '{self.promise.promiser}'"
-                self._bug(f"Failed to log about changes made by a repaired {what} {place}")
+                self._bug(
+                    f"Failed to log about changes made by a repaired {self.what} {self.place}"
+                )
             return Outcome.REPAIRED
         if result == "not_kept":
             if self.only_warn and not self.heard & TRYING:
                 self._bug(
-                    f"Failed to log warnings for not kept {self.what} {place} "
+                    f"Failed to log warnings for not kept {self.what} {self.place} "
                     "while making changes on the system disabled"
                 )
             elif not self.only_warn and not self.heard & SERIOUS:
-                self._bug(f"Failed to log errors for not kept {self.what} {place}")
+                self._bug(f"Failed to log errors for not kept {self.what} {self.place}")
         elif result == "error":
             log("error", f"An unexpected error occured in promise module {about}")
         elif result is None:
@@ -297,10 +299,10 @@ class Conversation:
         return Outcome.FAILED
 
 
-def told(promise: "Promise") -> "tuple[bool, dict[str, Any]]":
+def told(promise: "Promise", ctx: "Context") -> "tuple[bool, dict[str, Any]]":
     """What a module is told of the attributes of PROMISE, and whether all have a value.
 
-    A body of the language is spread out among them, with its name; one of another type is an object.
+    A body of the language is spread out among them, with its name; another is an object.
     """
     found: dict[str, Any] = {}
     complete = True
@@ -312,7 +314,7 @@ def told(promise: "Promise") -> "tuple[bool, dict[str, Any]]":
             continue
         value = promise.attributes[name]
         if not isinstance(written, Linked) or name not in BODIES:
-            found[name] = value
+            found[name] = _whole(value, ctx)
         elif name == "action":
             found.update({key: part for key, part in value.items() if key not in UNTOLD_OF_ACTION})
         else:
@@ -322,10 +324,20 @@ def told(promise: "Promise") -> "tuple[bool, dict[str, Any]]":
     return complete, found
 
 
+def _whole(value: "Any", ctx: "Context") -> "Any":
+    """VALUE, or the list or container that it names as a whole: `@(x)`."""
+    if not isinstance(value, str) or not is_list_reference(value):
+        return value
+    found = ctx.unbound(value[2:-1])
+    if isinstance(found, tuple):
+        return tuple([ctx.expand(item) for item in found])
+    return value if found is None or isinstance(found, str) else found
+
+
 def _is_open(value: "Any") -> bool:
     """Whether VALUE, or a part of it, holds a reference without a value."""
     if isinstance(value, str):
-        return expandable(value) or value[:2] in ("@(", "@{")
+        return expandable(value) or is_list_reference(value)
     if isinstance(value, dict):
         return any(_is_open(part) for part in value.values())
     return isinstance(value, list | tuple) and any(_is_open(part) for part in value)

@@ -6,6 +6,7 @@ from policy.errors import Fatal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from agent.promise import Promise
     from agent.run import Run
@@ -15,6 +16,13 @@ def methods(promise: "Promise", run: "Run") -> "Iterator[Change | Verdict]":
     """Call the bundle that PROMISE names (its promiser, without `usebundle`)."""
     called = promise.attributes.get("usebundle", (promise.promiser, ()))
     name, args = called if type(called) is tuple else (called, ())
+    yield from invoked(name, args, promise, run)
+
+
+def invoked(
+    name: str, args: "tuple[Any, ...]", promise: "Promise", run: "Run"
+) -> "Iterator[Change | Verdict]":
+    """Call the bundle NAME with ARGS for PROMISE."""
     action = promise.body("action") or {}
     if action.get("action_policy") in ("warn", "nop"):
         warning = f"Bundle '{name}' should be invoked, but only a warning was promised!"

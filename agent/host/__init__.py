@@ -10,7 +10,6 @@ import os
 import pwd
 import stat
 
-from agent.host import execute as programs
 from agent.host.place import Place
 
 TYPE_CHECKING = False
@@ -358,6 +357,8 @@ class Host:
         LIMIT: no more than so many bytes of its output are kept (0: all). MERGE: what it writes to
         stderr appears in `out`. Raises OSError if it cannot be started.
         """
+        from agent.host import execute as programs
+
         settings = programs.Settings(
             cwd=cwd,
             umask=umask,
@@ -386,6 +387,8 @@ class Host:
 
         MERGE: what it writes to stderr is among its lines; LOUD: it goes where ours goes.
         """
+        from agent.host import execute as programs
+
         settings = programs.Settings(cwd=cwd, merge=merge, talk=True, loud=loud)
         environ = self.environ if env is None else env
         self._forget()
@@ -393,9 +396,11 @@ class Host:
 
     def background(self, work: "Callable[[], None]") -> int:
         """Do WORK in a process of its own and return its id at once."""
+        from agent.host.execute import alone
+
         pid = os.fork()
         if pid == 0:
-            programs.alone(work)
+            alone(work)
         return pid
 
 

@@ -83,6 +83,13 @@ def _directory(node: Node | None, path: str) -> Node:
     return node
 
 
+def _holds(node: Node, other: Node) -> bool:
+    """Whether OTHER, to which we came through it, is NODE or below it."""
+    if node is other:
+        return True
+    return any(_holds(entry, other) for entry in node.entries.values() if entry is not None)
+
+
 class Overlay(Host):
     """The real host, on which everything that is written stays in memory."""
 
@@ -373,7 +380,8 @@ class Overlay(Host):
         """As of the host."""
         node = self._ours(path, follow=False)
         wanted = (node.owner[0] if uid == -1 else uid, node.owner[1] if gid == -1 else gid)
-        if self.uid != 0 and (wanted[0] != node.owner[0] or wanted[1] not in os.getgroups()):
+        ours = (node.owner[1], self.gid, *os.getgroups())
+        if self.uid != 0 and (wanted[0] != node.owner[0] or wanted[1] not in ours):
             _refuse(errno.EPERM, path)
         node.owner = wanted
         node.touched()
@@ -425,6 +433,8 @@ class Overlay(Host):
         self._allow(target, new)
         if there is node:
             return
+        if _holds(node, target):
+            _refuse(errno.EINVAL, new)
         if there is not None and stat.S_ISDIR(there.mode):
             if not stat.S_ISDIR(node.mode):
                 _refuse(errno.EISDIR, new)

@@ -118,9 +118,7 @@ def test_a_user_that_nobody_is(agent: Agent) -> None:
         'commands: "/bin/true" contain => someone("no-such-user", "0"), classes => fired;', BODIES
     )
 
-    assert kept.lines == [
-        "error: Could not get UID for user 'no-such-user', (getpwnam: not found)"
-    ]
+    assert kept.lines == ["error: Could not get UID for user 'no-such-user', (getpwnam: not found)"]
     assert kept.fired == {"failed"}
 
 
@@ -152,9 +150,7 @@ def test_a_preview_is_shown_in_detail(agent: Agent) -> None:
 def test_silence_excludes_a_preview(agent: Agent) -> None:
     kept = agent.keep('commands: "/bin/true" contain => both;', BODIES)
 
-    assert kept.lines == [
-        "error: no_output and preview are mutually exclusive (broken promise)"
-    ]
+    assert kept.lines == ["error: no_output and preview are mutually exclusive (broken promise)"]
 
 
 def test_long_output_comes_in_blocks(agent: Agent, tmp_path: Path) -> None:
@@ -219,9 +215,7 @@ def test_what_cannot_be_started_fails(agent: Agent, tmp_path: Path) -> None:
 
     kept = agent.keep(f'commands: "{tmp_path}/bare" classes => fired;')
 
-    assert kept.lines[1] == (
-        f"error: Couldn't run '{tmp_path}/bare'. (execv: Exec format error)"
-    )
+    assert kept.lines[1] == (f"error: Couldn't run '{tmp_path}/bare'. (execv: Exec format error)")
     assert kept.fired == {"failed"}
 
 

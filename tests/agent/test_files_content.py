@@ -117,7 +117,7 @@ def mustache(path: Path, more: str = "") -> str:
     return (
         'vars: "d" data => \'{ "name": "x" }\';\n'
         f'files: "{path}" edit_template_string => "hello {{{{name}}}}", '
-        f"template_method => \"inline_mustache\", template_data => @(d), classes => fired{more};"
+        f'template_method => "inline_mustache", template_data => @(d), classes => fired{more};'
     )
 
 
@@ -217,9 +217,7 @@ def test_a_classic_template_creates_its_file(agent: Agent, tmp_path: Path) -> No
     assert agent.keep(promise).only(Outcome.KEPT)
 
 
-def test_a_classic_template_that_is_not_there_creates_nothing(
-    agent: Agent, tmp_path: Path
-) -> None:
+def test_a_classic_template_that_is_not_there_creates_nothing(agent: Agent, tmp_path: Path) -> None:
     kept = agent.keep(f'files: "{tmp_path}/f" edit_template => "/nowhere", classes => fired;')
 
     assert kept.lines[0] == (

@@ -63,9 +63,7 @@ def test_a_file_is_copied_once(agent: Agent, source: Path, tmp_path: Path) -> No
     assert second.fired == {"kept"}
 
 
-def test_an_old_file_is_kept_under_another_name(
-    agent: Agent, source: Path, tmp_path: Path
-) -> None:
+def test_an_old_file_is_kept_under_another_name(agent: Agent, source: Path, tmp_path: Path) -> None:
     target = tmp_path / "f"
     target.write_text("old")
     target.chmod(0o604)
@@ -84,9 +82,7 @@ def test_an_old_file_is_kept_under_another_name(
 
 
 @pytest.mark.parametrize("how", ["false", "timestamp"])
-def test_what_becomes_of_the_old_file(
-    agent: Agent, source: Path, tmp_path: Path, how: str
-) -> None:
+def test_what_becomes_of_the_old_file(agent: Agent, source: Path, tmp_path: Path, how: str) -> None:
     (tmp_path / "f").write_text("old")
 
     agent.keep(
@@ -267,21 +263,17 @@ def test_a_type_that_is_checked(agent: Agent, source: Path, tmp_path: Path) -> N
     )
 
     assert kept.lines[0] == (
-        f"error: Promised file copy {tmp_path}/f exists but type mismatch "
-        f"with source '{source}/f'"
+        f"error: Promised file copy {tmp_path}/f exists but type mismatch with source '{source}/f'"
     )
 
 
 def test_stealth_leaves_no_trace_of_time(agent: Agent, source: Path, tmp_path: Path) -> None:
     os.utime(source / "f", (1000, 2000))
 
-    agent.keep(
-        f'files: "{tmp_path}/f" copy_from => it;', from_(source / "f", 'stealth => "true";')
-    )
+    agent.keep(f'files: "{tmp_path}/f" copy_from => it;', from_(source / "f", 'stealth => "true";'))
 
-    times = [(path.stat().st_atime, path.stat().st_mtime) for path in (source / "f", tmp_path / "f")]
-    assert times[0] == (1000, 2000)
-    assert times[1][1] == 2000
+    read, made = (source / "f").stat(), (tmp_path / "f").stat()
+    assert (read.st_atime, read.st_mtime, made.st_mtime) == (1000, 2000, 2000)
 
 
 # trees
@@ -331,9 +323,7 @@ def test_what_is_not_in_the_source_is_purged(agent: Agent, source: Path, tmp_pat
     assert (tmp_path / "outside").exists()
 
 
-def test_a_tree_may_collapse_into_one_directory(
-    agent: Agent, source: Path, tmp_path: Path
-) -> None:
+def test_a_tree_may_collapse_into_one_directory(agent: Agent, source: Path, tmp_path: Path) -> None:
     agent.keep(
         f'files: "{tmp_path}/d" copy_from => it, depth_search => tree;',
         from_(source, 'collapse_destination_dir => "true";'),
@@ -376,9 +366,7 @@ def test_names_of_one_file_stay_names_of_one_file(
     assert again.only(Outcome.KEPT)
 
 
-def test_a_class_for_each_file_that_was_copied(
-    agent: Agent, source: Path, tmp_path: Path
-) -> None:
+def test_a_class_for_each_file_that_was_copied(agent: Agent, source: Path, tmp_path: Path) -> None:
     control = 'body agent control { files_auto_define => { ".*/f" }; }'
 
     kept = agent.keep(f'files: "{tmp_path}/f" copy_from => it;', from_(source / "f") + control)

@@ -79,9 +79,7 @@ def test_paths_are_compressed() -> None:
         ("absolute", "{}/x/../target", "{}/target"),
     ],
 )
-def test_what_a_link_says(
-    agent: Agent, tmp_path: Path, kind: str, source: str, text: str
-) -> None:
+def test_what_a_link_says(agent: Agent, tmp_path: Path, kind: str, source: str, text: str) -> None:
     wanted = source.format(tmp_path), f'link_type => "{kind}";'
 
     link(agent, tmp_path / "link", *wanted)
@@ -216,9 +214,7 @@ def test_files_among_the_links(
 
 
 def test_some_children_may_be_copied(agent: Agent, tmp_path: Path, children: Path) -> None:
-    link(
-        agent, tmp_path / "d", children, 'link_children => "true"; copy_patterns => { "a" };'
-    )
+    link(agent, tmp_path / "d", children, 'link_children => "true"; copy_patterns => { "a" };')
 
     assert (tmp_path / "d/a").read_text() == "theirs"
     assert not (tmp_path / "d/a").is_symlink()

@@ -258,7 +258,7 @@ SELECTIONS = {
     },
     'search_mode => { "755" }; file_result => "mode";': {"sub"},
     'issymlinkto => { "a" }; file_result => "issymlinkto";': {"link"},
-    'search_owners => { "nobody-here" }; file_result => "owner";': set(),
+    'search_owners => { "strangers" }; file_result => "owner";': set(),
     'exec_program => "/bin/grep -q txt $(this.promiser)"; file_types => { "plain" };'
     ' file_result => "exec_program.file_types";': {"b.txt"},
     'exec_regex => "sub/c"; exec_program => "/bin/cat $(this.promiser)";'

@@ -1,17 +1,24 @@
-"""The real host: files that are replaced at once, ways that nobody can bend, programs to their end."""
+"""The real host: files replaced at once, ways that nobody can bend, programs to their end."""
 
 import os
 import signal
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.host import Host
+from agent.host.execute import Finished
 
 ROOT = os.geteuid() == 0
 host = Host()
+
+
+def shell(command: str, on: Host = host, **more: Any) -> Finished:
+    """What COMMAND comes to if a shell reads it."""
+    return on.execute(command, shell=True, **more)  # noqa: S604  # that is what it is for
 
 
 def mode(path: Path) -> int:
@@ -186,8 +193,8 @@ def test_a_program_is_run_to_its_end() -> None:
 
 
 def test_channels_may_be_kept_apart() -> None:
-    apart = host.execute("echo out; echo err >&2", shell=True, merge=False)
-    merged = host.execute("echo out; echo err >&2", shell=True)
+    apart = shell("echo out; echo err >&2", merge=False)
+    merged = shell("echo out; echo err >&2")
 
     assert (apart.out, apart.err) == (b"out\n", b"err\n")
     assert merged.out == b"out\nerr\n"
@@ -210,11 +217,11 @@ def test_no_more_is_kept_than_the_limit() -> None:
 
 
 def test_a_signal_is_a_negative_code() -> None:
-    assert host.execute("kill -9 $$", shell=True).returncode == -signal.SIGKILL
+    assert shell("kill -9 $$").returncode == -signal.SIGKILL
 
 
 def test_a_program_dies_of_a_broken_pipe_as_it_should() -> None:
-    finished = host.execute("/usr/bin/yes | head -1", shell=True)
+    finished = shell("/usr/bin/yes | head -1")
 
     assert finished.out == b"y\n"
 
@@ -251,7 +258,7 @@ def test_where_and_with_which_umask_a_program_runs(tmp_path: Path) -> None:
 def test_as_whom_a_program_runs(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
 
-    finished = host.execute("/usr/bin/id -u; /usr/bin/id -G", shell=True, uid=1, gid=1)
+    finished = shell("/usr/bin/id -u; /usr/bin/id -G", uid=1, gid=1)
 
     assert finished.out.split() == [b"1", b"1"]
 
@@ -266,8 +273,8 @@ def test_the_environment_is_that_of_the_host() -> None:
     own = Host()
     own.environ["TOLD"] = "yes"
 
-    assert own.execute("echo $TOLD", shell=True).out == b"yes\n"
-    assert own.execute("echo $TOLD", shell=True, env={"PATH": "/bin"}).out == b"\n"
+    assert shell("echo $TOLD", own).out == b"yes\n"
+    assert shell("echo $TOLD", own, env={"PATH": "/bin"}).out == b"\n"
 
 
 def test_no_descriptor_of_ours_is_inherited(tmp_path: Path) -> None:

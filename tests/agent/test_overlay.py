@@ -51,7 +51,7 @@ def view(host: Host, top: str) -> dict[str, object]:
 
 
 name = st.sampled_from(NAMES)
-mode = st.sampled_from([0o600, 0o644, 0o755])
+mode = st.sampled_from([0o700, 0o744, 0o755])  # we go on living in these directories
 text = st.sampled_from([b"", b"x", b"yy"])
 OPERATIONS: list[st.SearchStrategy[tuple[object, ...]]] = [
     st.tuples(st.just("write"), name, text),
@@ -73,9 +73,7 @@ def act(host: Host, top: str, operation: tuple[object, ...]) -> int:
     verb, *args = operation
     paths = 2 if verb in ("rename", "link") else 1
     first = 1 if verb == "symlink" else 0
-    wanted = [
-        f"{top}/{arg}" if first <= at < first + paths else arg for at, arg in enumerate(args)
-    ]
+    wanted = [f"{top}/{arg}" if first <= at < first + paths else arg for at, arg in enumerate(args)]
     try:
         getattr(host, str(verb))(*wanted)
     except OSError as error:
@@ -83,7 +81,7 @@ def act(host: Host, top: str, operation: tuple[object, ...]) -> int:
     return 0
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.one_of(OPERATIONS), max_size=8))
 def test_an_overlay_answers_as_the_host_would(operations: list[tuple[object, ...]]) -> None:
     base = Path(tempfile.mkdtemp())

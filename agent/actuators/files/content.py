@@ -67,9 +67,7 @@ def content(task: "Task", path: str, *, exists: bool) -> "Steps":
             task.change(
                 f"update file '{path}' with content '{wanted}'",
                 f"Updated file '{path}' with content '{wanted}'",
-                lambda: task.host.write(
-                    task.host.realpath(path), data, like=task.host.stat(path)
-                ),
+                lambda: task.host.write(task.host.realpath(path), data, like=task.host.stat(path)),
                 f"Cannot open file '{path}' for writing: {WHY}",
             ),
             have,

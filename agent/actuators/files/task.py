@@ -4,7 +4,6 @@ from agent.outcome import Change, Outcome, Verdict
 from policy import regexp
 from policy.errors import Unresolved
 from policy.plan import evaluated
-from policy.values import container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +89,8 @@ class Task:
         value = self.attributes["template_data"]
         if not isinstance(value, str) or not value.startswith("@"):
             return value
+        from policy.values import container
+
         try:
             return container(ctx, value)
         except Unresolved:
