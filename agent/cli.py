@@ -16,6 +16,7 @@ COMMANDS = {
     "run": ("agent.run", "keep the promises of a policy"),
     "plan": ("agent.run", "show what a run would change; change nothing"),
     "check": ("agent.check", "find the mistakes in policy"),
+    "access": ("agent.access", "show what the server shares, and with whom"),
     "links": ("agent.links", "make cf-agent, cf-promises and the other names of troth"),
 }
 # name of a link: the module whose `main` does it; None if that is still to come

@@ -28,6 +28,11 @@ PURPOSES = {
         "Find the mistakes in each policy FILE and all that it includes.",
         "troth check ./site.cf",
     ),
+    "access": (
+        "[FILE]",
+        "Show what the server bundles of the policy FILE share from this host, and with whom.",
+        "troth access ./site.cf",
+    ),
     "links": (
         "DIR",
         "Make troth and its other names (cf-agent, cf-promises, ...) in the directory DIR.",
@@ -96,6 +101,7 @@ EXIT_CODES = {
     "run": "0 converged, 1 could not evaluate, 2 repaired (--detailed-exitcode), 4 failed, 6 both",
     "plan": "0 nothing to do, 1 could not evaluate, 2 changes, 4 failed or unknown, 6 both",
     "check": "0 clean, 1 a file could not be read, 2 mistakes found",
+    "access": "0 shown, 1 could not evaluate",
     "links": "0 made, 1 could not be made",
     "cf-agent": "0 also when promises fail, 1 could not evaluate, 6 aborted by a class",
     "cf-promises": "0 no mistakes, 1 mistakes",

@@ -105,6 +105,8 @@ class Locks:
 
     def begin(self, key: bytes) -> bool:
         """Write down that we are at the promise KEY; False if another run was faster."""
+        if key in self._begun:
+            return True
         if not self._start:
             self._start = started(os.getpid())
         last = self._known().get(key)

@@ -173,6 +173,7 @@ JSON: "Option" = \
     ("json",                         "",  "",        "json",             True)
 DETAILED: "Option" = \
     ("detailed-exitcode",            "",  "",        "detailed_exitcode", True)
+ACCESS = tuple(option for option in COMMON if option[0] != "bundlesequence")
 CLASSIC: "tuple[Option, ...]" = (
     *COMMON,
     ("file",                         "f", "FILE",    "file",             _text),
@@ -221,6 +222,7 @@ PROGRAMS: "dict[str, tuple[tuple[Option, ...], dict[str, Value]]]" = {
     "run": ((*COMMON, QUIET, NO_LOCK, DETAILED), {"level": "info"}),
     "plan": ((*COMMON, QUIET, NO_LOCK, JSON), {"plan": True}),
     "check": ((*COMMON, JSON), {}),
+    "access": ((*ACCESS, QUIET, JSON), {}),
     "links": ((COMMON[-1],), {}),
     "cf-agent": (AGENT, {}),
     "cf-promises": (PROMISES, {}),

@@ -137,7 +137,7 @@ def _instance(written: "Written", run: "Run") -> Outcome:
         if outcome is Outcome.SKIPPED:  # a region that is not there yet: again in the next pass
             run.seen.discard(identity)
         return outcome
-    if not written.references:
+    if written.constant is not None and type(written.promiser) is str:
         written.done = True
     locked = run.locks is not None
     outcome = _locked(promise, identity, run) if locked else kept(promise, run)

@@ -7,7 +7,7 @@ from agent import bundle as bundles
 from agent.actuators import actuator
 from agent.outcome import OUTCOMES, Outcome, merge
 from policy import cache, functions, load
-from policy.context import Context, Frame, Scope
+from policy.context import Context, Frame, Scope, Variable
 from policy.errors import Aborted, Fatal, PolicyError, Unresolved
 from policy.evaluate import evaluate as worth
 from policy.plan import evaluated
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agent.promise_modules import Module
     from agent.state import State
     from policy.context import Callee
-    from policy.plan import Bundle, Plan
+    from policy.plan import Bundle, Plan, Written
 
 TRUE = frozenset(("true", "yes", "on"))
 HARD = ("source=agent", "hardclass")
@@ -73,11 +73,13 @@ class Run:
         self.children: list[int] = []
         self.modules: dict[str, Module] = {}
         self.aborting = ""
+        self.invalid = False  # the policy could not be used
         self.abandoned: set[Frame] = set()
         self._held: list[tuple[str, str]] | None = None
         self._abort: tuple[str, ...] = ()
         self._abandon: tuple[str, ...] = ()
         ctx.special = self.special
+        ctx.variable_kept = self.variable_kept
         ctx.agent = self
 
     # what actuators and functions ask for
@@ -157,6 +159,15 @@ class Run:
         """`$(this.NAME)` of the promise being evaluated."""
         find = _SPECIAL.get(name)
         return None if find is None else find(self)
+
+    def variable_kept(self, written: "Written") -> None:
+        """Set the classes that follow from a `vars` promise that was kept."""
+        for name, value in written.attributes:
+            if name == "classes":
+                from agent.promise import Promise, fire
+
+                promise = Promise(written, "", {"classes": evaluated(value, self.ctx)})
+                fire(promise, Outcome.KEPT, self)
 
     # info lines that are held back until it is known whether they matter
 
@@ -422,7 +433,36 @@ def load_policy(run: Run, *, trusting: bool = False) -> None:
     run.loader.load(run.settings.file)
     for kind in ("common", "agent"):
         for body in run.plan.controls.get(kind, ()):
-            run.control.update(load.control(body, run.ctx))
+            values = load.control(body, run.ctx)
+            run.control.update(values)
+            for name, value in values.items():
+                if isinstance(value, (str, tuple)) and name != "bundlesequence":
+                    kind_of_value = "string" if isinstance(value, str) else "slist"
+                    run.ctx.define(f"control_{kind}.{name}", value, kind_of_value)
+    _about_policy(run)
+
+
+def _about_policy(run: Run) -> None:
+    """Define what `sys` says of the policy itself: its version and its release."""
+    tags = ("source=agent",)
+    put = run.ctx.facts.put  # type: ignore[attr-defined]  # the facts of this host, as gathered
+    if "version" in run.control:
+        put("policy_version", Variable(run.control["version"], "string", tags))
+    directory = run.settings.file.rpartition("/")[0] or "."
+    mark = f"{directory}/cf_promises_release_id"
+    release = ""
+    if run.host.exists(mark):
+        from policy.json_text import parse_json
+
+        try:
+            release = parse_json(run.host.read(mark).decode("utf-8", "replace")).get(
+                "releaseId", ""
+            )
+        except (OSError, ValueError, AttributeError) as error:
+            run.log("verbose", f"cannot read the release in '{mark}': {error}")
+    entry = run.ctx.facts.get("policy_entry_dirname")
+    where = entry.value if entry is not None else directory
+    put("policy_release_id", Variable(f"{where}/{release}", "string", tags))
 
 
 def obey(run: Run) -> None:
@@ -515,27 +555,49 @@ def finish(run: Run) -> None:
 def execute(run: Run) -> int:
     """Load, evaluate, finish: the exit status of `cf-agent`."""
     try:
-        load_policy(run)
+        if not _loaded(run):
+            run.invalid = True
+            return EXIT_FAILED
         obey(run)
         evaluate(run)
-    except PolicyError as error:
-        run.log.mistakes(error)
-        return EXIT_FAILED
     except Fatal as error:
         run.log("error", f"Fatal CFEngine error: {error}")
         return EXIT_FAILED
-    except load.Refused as error:
-        run.log("error", str(error))
-        return EXIT_FAILED
     except Aborted:
         return EXIT_ABORTED
-    except FileNotFoundError as error:
-        path = error.filename
-        run.log("error", f"Can't stat file '{path}' for parsing. (stat: {error.strerror})")
-        return EXIT_FAILED
     finally:
         finish(run)
     return 0
+
+
+def _loaded(run: Run) -> bool:
+    """Load the policy; if it cannot be used, say why."""
+    try:
+        load_policy(run)
+    except PolicyError as error:
+        run.log.mistakes(error)
+    except load.Refused as error:
+        run.log("error", str(error))
+    except FileNotFoundError as error:
+        path = error.filename
+        run.log("error", f"Can't stat file '{path}' for parsing. (stat: {error.strerror})")
+    except OSError as error:
+        run.log("error", f"cannot read policy: {error}")
+    else:
+        return True
+    return False
+
+
+def _failsafe(run: Run) -> int:
+    """What the policy `failsafe.cf` ends with, if there is one and nobody is looking on."""
+    settings = run.settings
+    spare = f"{run.workdir}/inputs/failsafe.cf"
+    if settings.file == spare or not run.host.exists(spare) or any(map(os.isatty, (0, 1, 2))):
+        return EXIT_FAILED
+    run.log("error", f"the policy cannot be used, so going to failsafe: '{spare}'")
+    defines = (*settings.defines, "failsafe_fallback")
+    again = type(settings)({**settings.__dict__, "file": spare, "defines": defines})
+    return execute(prepare(again, run.host, run.log))
 
 
 def main(settings: "Settings", log: "Log") -> int:
@@ -546,6 +608,8 @@ def main(settings: "Settings", log: "Log") -> int:
         return plan(settings, log)
     run = prepare(settings, Host(), log)
     status = execute(run)
+    if run.invalid and settings.program == "cf-agent":
+        return _failsafe(run)
     if settings.show_classes is not None or settings.show_vars is not None:
         from agent import tables
 

@@ -169,6 +169,10 @@ def _not_kept(_key: str, _minutes: int, _timer: str, _tags: tuple[str, ...]) -> 
     """Where nothing is stored, classes do not outlive the run."""
 
 
+def _nobody_cares(_written: "Any") -> None:
+    """Outside of a run, no class follows from a variable."""
+
+
 def _nobody_watches(_name: str) -> None:
     """No class aborts anything until the run says so."""
 
@@ -180,8 +184,8 @@ class Context:
     NOW is the start of the run, in seconds since the epoch. LOG takes a level (critical error
     warning notice info verbose debug) and a text. SPECIAL answers `this.NAME` for what is known of
     the promise being evaluated. RANDOM is in [0, 1). PERSIST keeps a class beyond the run (0
-    minutes: no longer), DEFINED_NOW is told of each new class, ANNOUNCE of
-    each promise and its promiser. UNPREPARED are the bundles whose
+    minutes: no longer), DEFINED_NOW is told of each new class, ANNOUNCE of each promise and its
+    promiser, VARIABLE_KEPT of each promise that set its variable. UNPREPARED are the bundles whose
     variables are still to be evaluated before anybody looks at them, by PREPARE.
     """
 
@@ -205,7 +209,9 @@ class Context:
         self.comments: dict[str, str] = {}  # of classes
         self.scopes: dict[str, Scope] = {}
         constants = Scope()
-        constants.plain = {name: Variable(value, "string", ("source=agent",)) for name, value in CONSTANTS.items()}
+        constants.plain = {
+            name: Variable(value, "string", ("source=agent",)) for name, value in CONSTANTS.items()
+        }
         self.scopes["const"] = constants
         self.this: dict[str, str] = {}
         self.wheels: dict[str, str] = {}
@@ -224,6 +230,7 @@ class Context:
         self.persist: Callable[[str, int, str, tuple[str, ...]], None] = _not_kept
         self.defined_now: Callable[[str], None] = _nobody_watches
         self.announce: Callable[[Any, str], None] | None = None
+        self.variable_kept: Callable[[Any], None] = _nobody_cares
         self._references: dict[str, Reference] = {}
         self._texts: dict[str, Rval] = {}
         self._expressions: dict[str, Expression] = {}
@@ -277,7 +284,10 @@ class Context:
         namespace, scope, name, indices = self.reference(text)
         if scope == "sys":
             return self.facts.get(name + "".join([f"[{index}]" for index in indices]))
-        if scope is not None and "." in name and scope not in SPECIAL_SCOPES:
+        if scope is None:
+            if namespace is not None and namespace != self.frame.namespace:
+                return None
+        elif "." in name and scope not in SPECIAL_SCOPES:
             return None
         where = self.scope_of(namespace, scope)
         if where is not None:

@@ -136,14 +136,15 @@ def variables(written: "Written", ctx: "Context", done: "set[str]") -> None:
     def keep(written: "Written", ctx: "Context") -> None:
         name = bound(written, ctx)
         if permitted(written, ctx, done):
-            _assign(name, written, ctx)
+            if _assign(name, written, ctx):
+                ctx.variable_kept(written)
             _noted(written, done)
 
     instances(written, ctx, keep)
 
 
-def _assign(name: str, written: "Written", ctx: "Context") -> None:
-    """Set the variable NAME to what WRITTEN says, if its value can be had."""
+def _assign(name: str, written: "Written", ctx: "Context") -> bool:
+    """Set the variable NAME to what WRITTEN says, if its value can be had; whether it is set."""
     kind, policy = "", ""
     rval: Any = None
     for attribute, value in written.attributes:
@@ -153,16 +154,16 @@ def _assign(name: str, written: "Written", ctx: "Context") -> None:
             policy = value
     if not kind:
         ctx.log("warning", f"Incomplete vars promise: {name}")
-        return
+        return False
     if not _settable(name, written, ctx):
-        return
+        return False
     if policy == "constant" and ctx.frame.scope.get(*ctx.reference(name)[2:]) is not None:
-        return
+        return True
     try:
         value = evaluate(rval, ctx)
         value = _converted(name, kind, value, ctx)
     except Unresolved:
-        return
+        return False
     if policy == "ifdefined" and type(value) is tuple:
         value = tuple([item for item in value if not strings.is_list_reference(item)])
     tags, comment = about(written, ctx)
@@ -173,6 +174,7 @@ def _assign(name: str, written: "Written", ctx: "Context") -> None:
     ):
         base = f"{scope}.{base}"  # no other bundle: a local name with a dot in it
     ctx.put(where, base, indices, Variable(value, kind, tags, comment))
+    return True
 
 
 def about(written: "Written", ctx: "Context") -> tuple[tuple[str, ...], str]:
@@ -467,17 +469,26 @@ def _items(rval: "Any", ctx: "Context") -> "list[bool | None]":
         return found
     if type(rval) is tuple and rval[0] == "const":
         return [condition(item, ctx) for item in rval[1]]
-    return _called(rval, ctx)
+    return _called(rval, ctx, alone=True)
 
 
-def _called(rval: "Any", ctx: "Context") -> "list[bool | None]":
-    """What a call in a list of conditions says: one truth, or a list of expressions."""
+def _called(rval: "Any", ctx: "Context", *, alone: bool = False) -> "list[bool | None]":
+    """What a call in a list of conditions says: one truth, or a list of expressions.
+
+    ALONE it stands for the list itself. Raises Fatal if it gives no list then.
+    """
     try:
         value = evaluate(rval, ctx)
     except Unresolved:
         return [None]
     if type(value) is tuple:
         return [condition(entry, ctx) for entry in value]
+    if alone:
+        given = value if type(value) is str else "any" if value else "!any"
+        raise Fatal(
+            "In attribute 'and', 'or' or 'xor', Attempted to give a scalar to a non-scalar type. "
+            f"Given attribute value '{given}'"
+        )
     return [value if type(value) is bool else condition(value, ctx)]
 
 

@@ -59,7 +59,19 @@ def _var(rval: "Any", ctx: "Context") -> str:
 
 
 def _cat(rval: "Any", ctx: "Context") -> str:
-    return "".join([part if type(part) is str else _var(part, ctx) for part in rval[1:]])
+    return "".join([part if type(part) is str else _text(part, ctx) for part in rval[1:]])
+
+
+def _text(part: "Any", ctx: "Context") -> str:
+    """A part of a text: a reference, or the call that was given for a parameter of a body."""
+    if part[0] == "var":
+        return _var(part, ctx)
+    value = evaluate(part, ctx)
+    if type(value) is bool:
+        return "any" if value else "!any"
+    if type(value) is not str:
+        raise Unresolved("a list or a container is no part of a text")
+    return value
 
 
 def _at(rval: "Any", ctx: "Context") -> str:

@@ -17,8 +17,8 @@ def test_there_are_enough_examples() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_prints_what_its_readme_shows(name: str, tmp_path: Path) -> None:
-    seen, shown = console.compare(EXAMPLES / name / "README.md", tmp_path)
+def test_an_example_prints_what_its_readme_shows(name: str, short_path: Path) -> None:
+    seen, shown = console.compare(EXAMPLES / name / "README.md", short_path)
 
     assert seen == shown != ""
 

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_tour_goes_as_it_is_told(tmp_path: Path) -> None:
-    seen, shown = console.compare(ROOT / "README.md", tmp_path)
+def test_the_tour_goes_as_it_is_told(short_path: Path) -> None:
+    seen, shown = console.compare(ROOT / "README.md", short_path)
 
     assert seen == shown != ""
 

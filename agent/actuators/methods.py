@@ -32,7 +32,7 @@ def invoked(
     if bundle is None:
         yield from _missing(name, run)
         return
-    if len(args) != len(bundle.params):
+    if len(args) != len(bundle.params) and args:  # a name alone is called without, as in C
         raise Fatal(
             f"Conflicting arity in calling bundle {name}, expected {len(bundle.params)} "
             f"arguments, {len(args)} given"

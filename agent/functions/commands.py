@@ -58,20 +58,42 @@ def _heard(finished: "Finished", output: str) -> str:
 
 
 def execresult(ctx: "Context", command: str, shell: str, output: str = "both") -> str:
-    """What COMMAND writes."""
+    """What COMMAND writes to OUTPUT (both, if not given), without blanks at the end.
+
+    How it ends does not matter. With `useshell` /bin/sh reads COMMAND; with `noshell` it is an
+    absolute path and words. Run once.
+    Fails if it cannot be run.
+    Example:
+        execresult("/bin/echo hello", "noshell") -> "hello"
+        execresult("echo one; echo two >&2", "useshell", "stderr") -> "two"
+    """
     return _heard(_run(ctx, "execresult", command, shell, output), output)
 
 
 def execresult_as_data(
     ctx: "Context", command: str, shell: str, output: str = "both"
 ) -> "dict[str, Any]":
-    """What COMMAND writes, and how it ends: -1 if a signal ended it."""
+    """What COMMAND writes (`output`) and how it ends (`exit_code`, -1 if a signal ended it).
+
+    Arguments as of `execresult`.
+    Fails if it cannot be run.
+    Example:
+        execresult_as_data("echo oops; exit 3", "useshell") -> {"exit_code":3,"output":"oops"}
+    """
     finished = _run(ctx, "execresult_as_data", command, shell, output)
     return {"exit_code": max(finished.returncode, -1), "output": _heard(finished, output)}
 
 
 def returnszero(ctx: "Context", command: str, shell: str) -> bool:
-    """Whether COMMAND ends with status 0; one that a signal ended counts as if it did."""
+    """Whether COMMAND ends with status 0; one that a signal ended counts as if it did.
+
+    With `useshell` /bin/sh reads COMMAND; with `noshell` it is an absolute path and words. Run
+    once.
+    Never fails: one that cannot be run is an error in the log and false.
+    Example:
+        returnszero("/bin/true", "noshell") -> true
+        returnszero("exit 3", "useshell") -> false
+    """
     if not _startable(ctx, "returnszero", command, shell):
         return False
     try:
@@ -92,7 +114,14 @@ def returnszero(ctx: "Context", command: str, shell: str) -> bool:
 
 
 def usemodule(ctx: "Context", name: str, args: str) -> bool:
-    """Run a module of ours and take in what it says; whether it ends with status 0."""
+    """Run NAME of the directory `modules` and take in what it says; whether it ends with status 0.
+
+    What it may say: see `read_module_protocol`. Run each time that it is asked for, so not in
+    vars.
+    Fails if it is missing, not ours or root's, or cannot be run.
+    Example:
+        usemodule("no-such-module", "") -> fails
+    """
     path = f"{ctx.facts['workdir'].value}/modules/{name}"
     quoted = f'"{path}"'
     status = ctx.host.stat(path)
@@ -120,7 +149,19 @@ def usemodule(ctx: "Context", name: str, args: str) -> bool:
 
 
 def read_module_protocol(ctx: "Context", path: str) -> bool:
-    """Take in what a file says as a module would."""
+    r"""Take in what a file says in the language of modules.
+
+    That is +class, -class, =name=text, @name={ "list" }, %name={"json": 1}, ^context=bundle, ...
+    Variables are put into a bundle that is called as the file.
+    Never fails: false if it cannot be read.
+    Example:
+        /tmp/facts holds "+tuned\n=level=high\n"
+        classes:
+          "read" expression => read_module_protocol("/tmp/facts");
+        reports:
+          tuned::
+            "level $(facts.level)"; -> level high
+    """
     try:
         text = values.text(ctx.host.read(path))
     except OSError:
@@ -130,11 +171,21 @@ def read_module_protocol(ctx: "Context", path: str) -> bool:
 
 
 def getenv(ctx: "Context", name: str, limit: str) -> str:
-    """The first LIMIT octets of an environment variable, "" if it is not set."""
+    """The first LIMIT bytes of an environment variable of the agent, "" if it is not set.
+
+    Never fails.
+    Example:
+        getenv("NO_SUCH_VARIABLE", 100) -> ""
+    """
     value: str = ctx.host.environ.get(name, "")
     return values.text(values.octets(value)[: integer(ctx, limit)])
 
 
 def registryvalue(ctx: "Context", key: str, name: str) -> str:
-    """There is no registry here."""
+    r"""A value in the registry of Windows. There is none here.
+
+    Fails always.
+    Example:
+        registryvalue("HKEY_LOCAL_MACHINE\SOFTWARE", "x") -> fails
+    """
     raise Failed("registryvalue")

@@ -42,37 +42,76 @@ def _reached(ctx: "Context", path: str) -> os.stat_result | None:
 
 
 def fileexists(ctx: "Context", path: str) -> bool:
-    """Whether there is something called PATH, be it a link that leads nowhere."""
+    """Whether there is something called PATH, be it a link that leads nowhere.
+
+    Never fails: what may not be looked at counts as missing.
+    Example:
+        fileexists("/bin/sh") -> true
+        fileexists("/no/such") -> false
+    """
     return _seen(ctx, path) is not None
 
 
 def filesexist(ctx: "Context", paths: "Any") -> bool:
-    """Whether all PATHS lead somewhere; there must be one."""
+    """Whether all PATHS lead somewhere (links are followed); there must be at least one.
+
+    Fails if PATHS is no list or container.
+    Example:
+        filesexist('["/bin/sh", "/etc/passwd"]') -> true
+        filesexist('["/bin/sh", "/no/such"]') -> false
+    """
     names = [values.formatted(path) for path in values.children(values.container(ctx, paths))]
     found = [name for name in names if name is not None]
     return bool(found) and all(_reached(ctx, name) is not None for name in found)
 
 
 def isdir(ctx: "Context", path: str) -> bool:
-    """Whether PATH is a directory, not a link to one."""
+    """Whether PATH is a directory, not a link to one.
+
+    With a slash at the end of PATH, links are followed.
+    Never fails.
+    Example:
+        isdir("/etc") -> true
+        isdir("/etc/passwd") -> false
+    """
     status = _seen(ctx, path)
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def isplain(ctx: "Context", path: str) -> bool:
-    """Whether PATH is a regular file."""
+    """Whether PATH is a regular file, not a link to one.
+
+    Never fails.
+    Example:
+        isplain("/etc/passwd") -> true
+        isplain("/etc") -> false
+    """
     status = _seen(ctx, path)
     return status is not None and stat.S_ISREG(status.st_mode)
 
 
 def islink(ctx: "Context", path: str) -> bool:
-    """Whether PATH is a symbolic link."""
+    """Whether PATH is a symbolic link.
+
+    Never fails.
+    Example:
+        /tmp/now links to nowhere
+        islink("/tmp/now") -> true
+        islink("/etc/passwd") -> false
+    """
     status = _seen(ctx, path)
     return status is not None and stat.S_ISLNK(status.st_mode)
 
 
 def isexecutable(ctx: "Context", path: str) -> bool:
-    """Whether we would run PATH: it may be executed by us, and not written by everybody."""
+    """Whether we would run PATH: it may be executed by us, and not written by everybody.
+
+    Links are followed; directories pass. One that all may write is a logged error.
+    Never fails.
+    Example:
+        isexecutable("/bin/sh") -> true
+        isexecutable("/etc/passwd") -> false
+    """
     status = _reached(ctx, path)
     if status is None:
         return False
@@ -92,7 +131,13 @@ def isexecutable(ctx: "Context", path: str) -> bool:
 
 
 def isreadable(ctx: "Context", path: str, timeout: str = _PATIENCE) -> bool:
-    """Whether a byte of PATH can be read within TIMEOUT seconds; 0 waits as long as it takes."""
+    """Whether a byte of PATH can be read within TIMEOUT seconds; 0 waits as long as it takes.
+
+    Never fails: false if PATH is missing, a directory, or does not answer (a dead NFS server).
+    Example:
+        isreadable("/etc/passwd") -> true
+        isreadable("/no/such", 1) -> false
+    """
     seconds = integer(ctx, timeout)
     if seconds == 0:
         return _readable(ctx, path)
@@ -125,7 +170,14 @@ def _readable(ctx: "Context", path: str) -> bool:
 
 
 def filesize(ctx: "Context", path: str) -> str:
-    """How many bytes PATH has."""
+    """How many bytes PATH has; of a link, the length of its text.
+
+    Store it in an int: a string promise that fails here ends the agent.
+    Fails if PATH is missing.
+    Example:
+        /tmp/motd holds "hello"
+        filesize("/tmp/motd") -> 5
+    """
     status = _seen(ctx, path)
     if status is None:
         raise Failed("filesize")
@@ -166,7 +218,16 @@ _FIELDS: "dict[str, Callable[[os.stat_result], object]]" = {
 
 
 def filestat(ctx: "Context", path: str, field: str) -> str:
-    """A FIELD of what is known of PATH itself."""
+    """A FIELD of what is known of PATH itself, links not followed (but by `linktarget`).
+
+    Times are seconds since 1970, `modeoct` is like 100644, `permoct` like 644, `type` is words.
+    Fails if PATH is missing.
+    Example:
+        /tmp/motd holds "hello"
+        filestat("/tmp/motd", "size") -> "5"
+        filestat("/tmp/motd", "type") -> "regular file"
+        filestat("/tmp/motd", "permoct") -> "644"
+    """
     status = _seen(ctx, path)
     if status is None:
         raise Failed("filestat")
@@ -257,7 +318,13 @@ _NAMES: "dict[str, Callable[[Context, str], str]]" = {
 
 
 def file_hash(ctx: "Context", path: str, algorithm: str) -> str:
-    """The digest of what PATH holds, in hexadecimal; all zeroes if it cannot be read."""
+    """The digest of what PATH holds, in hexadecimal; all zeroes if it cannot be read.
+
+    Never fails: look for the zeroes, or ask `isreadable` before.
+    Example:
+        /tmp/motd holds "hello"
+        file_hash("/tmp/motd", "md5") -> "5d41402abc4b2a76b9719d911017c592"
+    """
     import hashlib
 
     try:
@@ -269,7 +336,13 @@ def file_hash(ctx: "Context", path: str, algorithm: str) -> str:
 
 
 def hashmatch(ctx: "Context", path: str, algorithm: str, digest: str) -> bool:
-    """Whether DIGEST is that of what PATH holds."""
+    """Whether DIGEST, in lower case, is that of what PATH holds.
+
+    Never fails: false if PATH cannot be read.
+    Example:
+        /tmp/motd holds "hello"
+        hashmatch("/tmp/motd", "md5", "5d41402abc4b2a76b9719d911017c592") -> true
+    """
     return file_hash(ctx, path, algorithm) == digest
 
 
@@ -285,13 +358,26 @@ def _both(ctx: "Context", one: str, other: str) -> tuple[os.stat_result, os.stat
 
 
 def isnewerthan(ctx: "Context", one: str, other: str) -> bool:
-    """Whether the content of ONE changed after that of OTHER."""
+    """Whether the content of ONE changed after that of OTHER (links are followed).
+
+    Fails if one of them is missing.
+    Example:
+        /tmp/old is of 2020-01-01
+        /tmp/new is of 2024-01-01
+        isnewerthan("/tmp/new", "/tmp/old") -> true
+    """
     left, right = _both(ctx, one, other)
     return left.st_mtime > right.st_mtime
 
 
 def isnewerthantime(ctx: "Context", path: str, when: str) -> bool:
-    """Whether the content of PATH changed after the time WHEN."""
+    """Whether the content of PATH changed after the time WHEN, in seconds since 1970.
+
+    Fails if PATH is missing.
+    Example:
+        /tmp/new is of 2024-01-01
+        isnewerthantime("/tmp/new", "1600000000") -> true
+    """
     status = _reached(ctx, path)
     if status is None:
         raise Failed("isnewerthantime")
@@ -299,13 +385,26 @@ def isnewerthantime(ctx: "Context", path: str, when: str) -> bool:
 
 
 def accessedbefore(ctx: "Context", one: str, other: str) -> bool:
-    """Whether ONE was read before OTHER was, by whole seconds."""
+    """Whether ONE was read before OTHER was, by whole seconds.
+
+    Many systems mount with relatime and update the times late.
+    Fails if one of them is missing.
+    Example:
+        /tmp/old is of 2020-01-01
+        /tmp/new is of 2024-01-01
+        accessedbefore("/tmp/old", "/tmp/new") -> true
+    """
     left, right = _both(ctx, one, other)
     return int(left.st_atime) < int(right.st_atime)
 
 
 def changedbefore(ctx: "Context", one: str, other: str) -> bool:
-    """Whether ONE changed *after* OTHER did: that is what the reference answers."""
+    """Whether ONE changed *after* OTHER, by their inodes: the reference has it this way round.
+
+    Fails if one of them is missing.
+    Example:
+        changedbefore("/proc/self/status", "/bin/sh") -> true
+    """
     left, right = _both(ctx, one, other)
     return int(left.st_ctime) > int(right.st_ctime)
 
@@ -314,7 +413,16 @@ def changedbefore(ctx: "Context", one: str, other: str) -> bool:
 
 
 def lsdir(ctx: "Context", directory: str, pattern: str, with_path: str) -> tuple[str, ...]:
-    """The names in DIRECTORY that PATTERN spans (all, if it is empty), as paths if so wanted."""
+    r"""The names in DIRECTORY that PATTERN spans (all, if empty), as paths if WITH_PATH.
+
+    The order is the system's, `.` and `..` are among the names.
+    Never fails: an unreadable DIRECTORY is a logged error and an empty list.
+    Example:
+        /tmp/conf/a.cf holds ""
+        /tmp/conf/b.txt holds ""
+        lsdir("/tmp/conf", ".*\.cf", "false") -> { "a.cf" }
+        lsdir("/tmp/conf", ".*\.cf", "true") -> { "/tmp/conf/a.cf" }
+    """
     try:
         names = [".", "..", *ctx.host.listdir(directory)]
         found = [name for name in reversed(names) if not pattern or regexp.full(pattern, name)]
@@ -333,7 +441,12 @@ def lsdir(ctx: "Context", directory: str, pattern: str, with_path: str) -> tuple
 
 
 def diskfree(ctx: "Context", path: str) -> str:
-    """How many KiB are free for ordinary users where PATH is; 0 if that cannot be known."""
+    """How many KiB ordinary users have left on the file system of PATH; 0 if that is unknown.
+
+    Never fails; an error of the system is logged.
+    Example:
+        diskfree("/") -> e.g. 20480000
+    """
     try:
         disk = os.statvfs(path)
     except OSError as error:
@@ -343,7 +456,16 @@ def diskfree(ctx: "Context", path: str) -> str:
 
 
 def findfiles(ctx: "Context", *patterns: str) -> tuple[str, ...]:
-    """What there is of these absolute glob PATTERNS."""
+    """What there is of these absolute glob PATTERNS.
+
+    They know `*`, `?`, `[a-z]`, `{a,b}`, and `**` for 0 to 6 levels of directories. Directories
+    end in a slash, hidden files match `*`, links that lead nowhere are left out.
+    Never fails: relative PATTERNS are left out with a warning.
+    Example:
+        /tmp/conf/a.cf holds ""
+        /tmp/conf/b.cf holds ""
+        findfiles("/tmp/conf/*.cf") -> { "/tmp/conf/a.cf", "/tmp/conf/b.cf" }
+    """
     found: dict[str, None] = {}
     for pattern in patterns:
         if not pattern.startswith("/"):
@@ -354,7 +476,14 @@ def findfiles(ctx: "Context", *patterns: str) -> tuple[str, ...]:
 
 
 def findfiles_up(ctx: "Context", path: str, pattern: str, levels: str = "inf") -> list[str]:
-    """What there is of the glob PATTERN in the directory PATH and so many LEVELS above it."""
+    """What there is of the glob PATTERN in the directory PATH and so many LEVELS above it.
+
+    Fails if PATH is no absolute path of a directory, or PATTERN is absolute.
+    Example:
+        /tmp/repo/.git is a directory
+        /tmp/repo/src is a directory
+        findfiles_up("/tmp/repo/src", ".git", 1) -> ["/tmp/repo/.git/"]
+    """
     problem = ""
     status = _reached(ctx, path)
     if not path.startswith("/"):
@@ -376,7 +505,13 @@ def findfiles_up(ctx: "Context", path: str, pattern: str, levels: str = "inf") -
 
 
 def search_up(ctx: "Context", path: str, pattern: str, levels: str = "inf") -> list[str]:
-    """The older name of findfiles_up."""
+    """The older name of findfiles_up.
+
+    Fails as it does.
+    Example:
+        /tmp/repo/Makefile holds ""
+        search_up("/tmp/repo", "Makefile", 1) -> ["/tmp/repo/Makefile"]
+    """
     return findfiles_up(ctx, path, pattern, levels)
 
 
@@ -401,7 +536,14 @@ def _entry(ctx: "Context", raw: bytes) -> str:
 
 
 def getacls(ctx: "Context", path: str, which: str) -> tuple[str, ...]:
-    """The entries of the default or access control list of PATH."""
+    """The entries of the default or access control list of PATH, as `getfacl` writes them.
+
+    A directory may have no default list.
+    Never fails: an error is logged and the list is empty.
+    Example:
+        /tmp/motd holds "hello"
+        getacls("/tmp/motd", "access") -> { "user::rw-", "group::r--", "other::r--" }
+    """
     status = _reached(ctx, path)
     if status is None:
         ctx.log("error", f"Could not get ACLs of '{path}': there is no such file")

@@ -21,7 +21,12 @@ _MOST_ANSWERED = 4095  # octets
 
 
 def host2ip(ctx: "Context", host: str) -> str:
-    """The first address of HOST, or HOST itself if it has none."""
+    """The first address of HOST, or HOST itself if it has none.
+
+    Never fails.
+    Example:
+        host2ip("127.0.0.1") -> "127.0.0.1"
+    """
     import socket
 
     try:
@@ -36,7 +41,12 @@ def host2ip(ctx: "Context", host: str) -> str:
 
 
 def ip2host(ctx: "Context", address: str) -> str:
-    """The name of an ADDRESS, or the address itself if it has none."""
+    """The name of an ADDRESS, or ADDRESS itself if it has none.
+
+    Never fails.
+    Example:
+        ip2host("not an address") -> "not an address"
+    """
     import socket
 
     try:
@@ -51,7 +61,14 @@ def ip2host(ctx: "Context", address: str) -> str:
 
 
 def iprange(ctx: "Context", wanted: str, *interfaces: str) -> bool:
-    """Whether an address of ours, on one of INTERFACES if any are given, is in the range WANTED."""
+    """Whether an address of ours is in the range WANTED; of INTERFACES only, if any are given.
+
+    A range is 10.0.0.0/8, 10.0.0.1-20, 10.0 or an address, also IPv6.
+    Never fails.
+    Example:
+        iprange("127.0.0.0/8", "lo") -> e.g. true
+        iprange("192.0.2.250-251") -> false
+    """
     canonical = {values.canonify(interface) for interface in interfaces}
     known = ctx.facts.get("ip_addresses")
     for address in known.value if known is not None else ():
@@ -64,7 +81,13 @@ def iprange(ctx: "Context", wanted: str, *interfaces: str) -> bool:
 
 
 def isipinsubnet(ctx: "Context", wanted: str, *addresses: str) -> bool:
-    """Whether one of ADDRESSES is in the range WANTED."""
+    """Whether one of ADDRESSES is in the range WANTED; for ranges see `iprange`.
+
+    Never fails.
+    Example:
+        isipinsubnet("10.0.0.0/8", "10.1.2.3") -> true
+        isipinsubnet("10.0.0.1-20", "10.0.0.21") -> false
+    """
     return any(inside(ctx, wanted, address) for address in addresses)
 
 
@@ -74,7 +97,12 @@ def _own_names(ctx: "Context") -> list[str]:
 
 
 def hostrange(ctx: "Context", prefix: str, numbers: str) -> bool:
-    """Whether this host is called PREFIX and a number between the two in NUMBERS, `N-M`."""
+    """Whether this host is called PREFIX and a number between the two in NUMBERS, `N-M`.
+
+    Fails if NUMBERS is no range.
+    Example:
+        hostrange("no-such-host-", "1-20") -> false
+    """
     low, dash, high = numbers.partition("-")
     if not (dash and low.isdecimal() and high.isdecimal()):
         raise refusal(
@@ -90,7 +118,12 @@ def hostrange(ctx: "Context", prefix: str, numbers: str) -> bool:
 
 
 def hostinnetgroup(ctx: "Context", netgroup: str) -> bool:
-    """Whether this host is in a NETGROUP."""
+    """Whether this host is in a NETGROUP, by its name or because all hosts are.
+
+    Never fails.
+    Example:
+        hostinnetgroup("no-such-group") -> false
+    """
     import ctypes
 
     member = ctypes.CDLL(None).innetgr
@@ -110,7 +143,12 @@ def _connection(host: str, port: str, timeout: float) -> "socket.socket":
 
 
 def isconnectable(ctx: "Context", host: str, port: str, timeout: str = "30") -> bool:
-    """Whether PORT of HOST takes connections within TIMEOUT seconds."""
+    """Whether PORT of HOST takes TCP connections within TIMEOUT seconds (30 if not given).
+
+    Never fails.
+    Example:
+        isconnectable("127.0.0.1", "1", 1) -> false
+    """
     try:
         _connection(host, port, integer(ctx, timeout)).close()
     except (OSError, OverflowError, UnicodeError):
@@ -127,7 +165,12 @@ def _ask(host: str, port: str, query: str, most: int) -> bytes:
 
 
 def readtcp(ctx: "Context", host: str, port: str, query: str, most: str) -> str:
-    """What PORT of HOST answers first to QUERY."""
+    """What PORT of HOST answers first to QUERY, at most MOST (and 4095) bytes.
+
+    Fails if there is no connection within 30 seconds or it breaks.
+    Example:
+        readtcp("127.0.0.1", "1", "", 100) -> fails
+    """
     if ctx.agent is None:
         raise Failed("readtcp")
     try:
@@ -139,7 +182,18 @@ def readtcp(ctx: "Context", host: str, port: str, query: str, most: str) -> str:
 
 
 def selectservers(ctx: "Context", *args: str) -> str:
-    """How many hosts of a list answer as they should; they become array[0], array[1]..."""
+    """How many HOSTS answer as they should; they become ARRAY[0], ARRAY[1]...
+
+    To be there is enough if QUERY is empty; otherwise PATTERN must span the first LIMIT bytes of
+    the answer. HOSTS is `@(list)`.
+    Fails if it is no list.
+    Example:
+        vars:
+          "hosts" slist => { "127.0.0.1" };
+          "up" int => selectservers("@(hosts)", "1", "", "", 100, "alive");
+        reports:
+          "$(up) of 1"; -> 0 of 1
+    """
     reference, port, query, pattern, most, array = args
     hosts = ctx.lookup(reference[2:-1]) if reference[:2] in ("@(", "@{") else None
     if not isinstance(hosts, tuple):
@@ -167,7 +221,18 @@ def _answers(ctx: "Context", host: str, port: str, query: str, pattern: str, mos
 
 
 def url_get(ctx: "Context", url: str, options: str) -> "dict[str, Any]":
-    """What is at URL; asked for once a run."""
+    """What is at URL: an object with returncode, rc, success, content and headers.
+
+    If it went wrong, also error_message. OPTIONS is an object: url.timeout (3 s), url.max_content
+    (4096 bytes), url.headers, ... Asked for once a run.
+    Fails if OPTIONS is no object; a server that does not answer is success false.
+    Example:
+        /tmp/motd holds "hello"
+        vars:
+          "got" data => url_get("file:///tmp/motd", "{}");
+        reports:
+          "$(got[content])"; -> hello
+    """
     from agent.functions import urls
 
     wanted = values.container(ctx, options)
@@ -198,7 +263,13 @@ def _setting(ctx: "Context", path: str) -> str | None:
 
 
 def sysctlvalue(ctx: "Context", key: str) -> str:
-    """The setting of the kernel that is called KEY, with dots."""
+    """The setting of the kernel that is called KEY, with dots.
+
+    Fails if there is none.
+    Example:
+        sysctlvalue("kernel.ostype") -> "Linux"
+        sysctlvalue("kernel.nothing") -> fails
+    """
     value = _setting(ctx, _proc(ctx, f"sys/{key.replace('.', '/')}"))
     if value is None:
         raise Failed("sysctlvalue")
@@ -206,7 +277,16 @@ def sysctlvalue(ctx: "Context", key: str) -> str:
 
 
 def data_sysctlvalues(ctx: "Context") -> "dict[str, Any]":
-    """All settings of the kernel that can be read, by their names with dots."""
+    """All settings of the kernel that can be read, by their names with dots.
+
+    Slow: it reads a thousand files.
+    Never fails on Linux.
+    Example:
+        vars:
+          "all" data => data_sysctlvalues();
+        reports:
+          "$(all[kernel.ostype])"; -> Linux
+    """
     found: dict[str, Any] = {}
     root = _proc(ctx, "sys/")
     for path in glob.find(ctx.host, f"{root}**/*"):
@@ -240,7 +320,18 @@ def _state(text: str) -> str:
 
 
 def network_connections(ctx: "Context") -> "dict[str, Any]":
-    """The connections that the kernel knows of."""
+    """The connections that the kernel knows of, as objects in `tcp`, `tcp6`, `udp` and `udp6`.
+
+    Each has local and remote, with address and port, and state (UNKNOWN if it listens).
+    Fails if the kernel tells nothing.
+    Example:
+        vars:
+          "all" data => network_connections();
+          "kinds" slist => sort(getindices("all"));
+          "text" string => join(" ", "kinds");
+        reports:
+          "$(text)"; -> tcp tcp6 udp udp6
+    """
     found: dict[str, Any] = {}
     for kind in ("tcp", "tcp6", "udp", "udp6"):
         table = _setting(ctx, _proc(ctx, f"net/{kind}"))

@@ -35,11 +35,23 @@ def _matching(ctx: "Context", function: str, pattern: str) -> "Iterator[tuple[st
 
 
 def processexists(ctx: "Context", pattern: str) -> bool:
-    """Whether there is a process in whose command PATTERN is found."""
+    """Whether there is a process in whose command PATTERN is found.
+
+    Looked at once a run: one that starts meanwhile is not seen.
+    Never fails.
+    Example:
+        processexists("no such process [x]y") -> false
+    """
     return next(_matching(ctx, "processexists", pattern), None) is not None
 
 
 def findprocesses(ctx: "Context", pattern: str) -> "list[Any]":
-    """The processes in whose command PATTERN is found, the last one listed first."""
+    """The processes in whose command PATTERN is found: objects with `line` (of ps) and `pid`.
+
+    The last one listed comes first.
+    Never fails.
+    Example:
+        findprocesses("no such process [x]y") -> []
+    """
     found = [{"line": line, "pid": pid} for line, pid in _matching(ctx, "findprocesses", pattern)]
     return found[::-1]

@@ -52,7 +52,15 @@ def _content(ctx: "Context", path: str, limit: str = "0") -> str | None:
 
 
 def readfile(ctx: "Context", path: str, limit: str = "0") -> str:
-    """What PATH holds."""
+    r"""What PATH holds, or the first LIMIT bytes of it (0: all).
+
+    The newline at the end of a single line is cut off, otherwise all stays.
+    Fails if PATH cannot be read.
+    Example:
+        /tmp/motd holds "hello\n"
+        readfile("/tmp/motd") -> "hello"
+        readfile("/tmp/motd", 2) -> "he"
+    """
     text = _content(ctx, path, limit)
     if text is None:
         raise Failed("readfile")
@@ -72,7 +80,14 @@ def _lines(ctx: "Context", path: str) -> list[str]:
 
 
 def regline(ctx: "Context", expression: str, path: str) -> bool:
-    """Whether EXPRESSION spans a line of PATH."""
+    r"""Whether EXPRESSION spans a line of PATH.
+
+    Fails if EXPRESSION is bad; false if PATH cannot be read.
+    Example:
+        /tmp/hosts holds "web1\nweb2\n"
+        regline("web\d", "/tmp/hosts") -> true
+        regline("web", "/tmp/hosts") -> false
+    """
     spans = pattern(ctx, expression).full
     try:
         return any(spans(line) for line in _lines(ctx, path))
@@ -81,7 +96,13 @@ def regline(ctx: "Context", expression: str, path: str) -> bool:
 
 
 def countlinesmatching(ctx: "Context", expression: str, path: str) -> str:
-    """How many lines of PATH does EXPRESSION span."""
+    r"""How many lines of PATH EXPRESSION spans.
+
+    Fails if EXPRESSION is bad; 0, with an error in the log, if PATH cannot be read.
+    Example:
+        /tmp/hosts holds "web1\nweb2\ndb1\n"
+        countlinesmatching("web.*", "/tmp/hosts") -> 2
+    """
     spans = pattern(ctx, expression).full
     try:
         return str(sum(spans(line) for line in _lines(ctx, path)))
@@ -94,7 +115,17 @@ def countlinesmatching(ctx: "Context", expression: str, path: str) -> str:
 
 
 def getfields(ctx: "Context", expression: str, path: str, separator: str, array: str) -> str:
-    """How many lines of PATH does EXPRESSION span; the first is split into ARRAY[1]..."""
+    r"""How many lines of PATH EXPRESSION spans; the first is split into ARRAY[1], ARRAY[2]...
+
+    SEPARATOR is a pattern.
+    Fails if PATH cannot be read or EXPRESSION is bad.
+    Example:
+        /tmp/users holds "alice:1001:ops\nbob:1002:dev\n"
+        vars:
+          "n" int => getfields("bob:.*", "/tmp/users", ":", "field");
+        reports:
+          "$(n): $(field[1]) is in $(field[3])"; -> 1: bob is in dev
+    """
     spans = pattern(ctx, expression).full
     try:
         found = [line for line in _lines(ctx, path) if spans(line)]
@@ -146,17 +177,36 @@ def _numbers(
 
 
 def readstringlist(ctx: "Context", *args: str) -> tuple[str, ...]:
-    """The pieces of a file without its comments, split by a pattern, the empty ones left out."""
+    r"""The pieces of a file, COMMENT cut out first, then split by SEPARATOR, both patterns.
+
+    At most MOST pieces of the first LIMIT bytes; empty ones are left out.
+    Fails if the file cannot be read.
+    Example:
+        /tmp/hosts holds "web1\nweb2 # old\n\ndb1\n"
+        readstringlist("/tmp/hosts", "\s*#[^\n]*", "\n", 10, 1000) -> { "web1", "web2", "db1" }
+    """
     return _list(ctx, args)
 
 
 def readintlist(ctx: "Context", *args: str) -> tuple[str, ...]:
-    """As readstringlist, each piece an integer."""
+    r"""As readstringlist, each piece an integer.
+
+    Fails if the file cannot be read or a piece is no integer.
+    Example:
+        /tmp/ports holds "80 443 # web\n"
+        readintlist("/tmp/ports", "#[^\n]*", "\s+", 10, 1000) -> { "80", "443" }
+    """
     return _numbers(ctx, args, "int", values.integer)
 
 
 def readreallist(ctx: "Context", *args: str) -> tuple[str, ...]:
-    """As readstringlist, each piece a real."""
+    r"""As readstringlist, each piece a real.
+
+    Fails if the file cannot be read or a piece is no number.
+    Example:
+        /tmp/load holds "0.5 2.25\n"
+        readreallist("/tmp/load", "#[^\n]*", "\s+", 10, 1000) -> { "0.5", "2.25" }
+    """
     return _numbers(ctx, args, "real", values.real)
 
 
@@ -174,22 +224,62 @@ def _array(ctx: "Context", args: tuple[str, ...], kind: str, *, indexed: bool = 
 
 
 def readstringarray(ctx: "Context", *args: str) -> str:
-    """Set array[first field][n] from the lines of a file; how many lines those were."""
+    r"""Set ARRAY[first field][n] from the lines of a file; how many lines those were.
+
+    With n = 0 it is the first field itself. COMMENT is cut out first, then lines are split by
+    SEPARATOR, both patterns; at most MOST lines of the first LIMIT bytes.
+    Never fails: 0, with an error in the log, if the file cannot be read.
+    Example:
+        /tmp/users holds "alice:1001:ops\nbob:1002:dev\n"
+        vars:
+          "n" int => readstringarray("user", "/tmp/users", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n): $(user[bob][1]) $(user[bob][2])"; -> 2: 1002 dev
+    """
     return _array(ctx, args, "string")
 
 
 def readstringarrayidx(ctx: "Context", *args: str) -> str:
-    """As readstringarray, but array[line][n]."""
+    r"""As readstringarray, but ARRAY[line][n], both counted from 0.
+
+    Never fails: 0, with an error in the log, if the file cannot be read.
+    Example:
+        /tmp/users holds "alice:1001:ops\nbob:1002:dev\n"
+        vars:
+          "n" int => readstringarrayidx("user", "/tmp/users", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n): $(user[1][0]) is $(user[1][1])"; -> 2: bob is 1002
+    """
     return _array(ctx, args, "string", indexed=True)
 
 
 def readintarray(ctx: "Context", *args: str) -> str:
-    """As readstringarray, each field an integer."""
+    r"""As readstringarray, each field an integer.
+
+    Fields such as 10k are stored as numbers, 10000. One that is no integer ends the agent.
+    Never fails: 0, with an error in the log, if the file cannot be read.
+    Example:
+        /tmp/limits holds "1:80:443\n"
+        vars:
+          "n" int => readintarray("port", "/tmp/limits", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n): $(port[1][1]) $(port[1][2])"; -> 1: 80 443
+    """
     return _array(ctx, args, "int")
 
 
 def readrealarray(ctx: "Context", *args: str) -> str:
-    """As readstringarray, each field a real."""
+    r"""As readstringarray, each field a real.
+
+    One that is none ends the agent.
+    Never fails: 0, with an error in the log, if the file cannot be read.
+    Example:
+        /tmp/load holds "1:0.5:2.25\n"
+        vars:
+          "n" int => readrealarray("load", "/tmp/load", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n): $(load[1][1]) $(load[1][2])"; -> 1: 0.5 2.25
+    """
     return _array(ctx, args, "real")
 
 
@@ -208,7 +298,16 @@ def _rows(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[str
 
 
 def data_readstringarray(ctx: "Context", *args: str) -> "dict[str, Any]":
-    """The lines of a file by their first field."""
+    r"""The lines of a file by their first field, each an array of the other fields.
+
+    COMMENT is cut out first, then lines are split by SEPARATOR, both patterns; at most MOST lines
+    of the first LIMIT bytes.
+    Fails if the file cannot be read.
+    Example:
+        /tmp/users holds "alice:1001:ops\nbob:1002:dev\n"
+        data_readstringarray("/tmp/users", "#[^\n]*", ":", 10, 1000)
+        -> {"alice":["1001","ops"],"bob":["1002","dev"]}
+    """
     found: dict[str, Any] = {}
     for row in _rows(ctx, "data_readstringarray", args):
         if row:
@@ -218,7 +317,14 @@ def data_readstringarray(ctx: "Context", *args: str) -> "dict[str, Any]":
 
 
 def data_readstringarrayidx(ctx: "Context", *args: str) -> "list[Any]":
-    """The lines of a file, each an array of its fields."""
+    r"""The lines of a file, each an array of its fields; arguments as of `data_readstringarray`.
+
+    Fails if the file cannot be read.
+    Example:
+        /tmp/users holds "alice:1001\nbob:1002\n"
+        data_readstringarrayidx("/tmp/users", "#[^\n]*", ":", 10, 1000)
+        -> [["alice","1001"],["bob","1002"]]
+    """
     return [row for row in _rows(ctx, "data_readstringarrayidx", args) if row]
 
 
@@ -236,32 +342,70 @@ def _data(ctx: "Context", function: str, path: str, kind: str, most: str = _UNLI
 
 
 def readjson(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
-    """The container in a JSON file of at MOST so many bytes."""
+    r"""The container in a JSON file of at MOST so many bytes (a longer one is not read at all).
+
+    Fails if PATH cannot be read, is no JSON, or is no array or object.
+    Example:
+        /tmp/site.json holds "{\"port\": 80}"
+        readjson("/tmp/site.json") -> {"port":80}
+    """
     return _data(ctx, "readjson", path, "JSON", most)
 
 
 def readyaml(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
-    """The container in the first document of a YAML file."""
+    r"""The container in the first document of a YAML file of at MOST so many bytes.
+
+    Fails if PATH cannot be read, or what it says is no array or object.
+    Example:
+        /tmp/site.yaml holds "port: 80\ntls: true\n"
+        readyaml("/tmp/site.yaml") -> {"port":80,"tls":true}
+    """
     return _data(ctx, "readyaml", path, "YAML", most)
 
 
 def readcsv(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
-    """The rows of a CSV file, whose lines end in CRLF."""
+    r"""The rows of a CSV file of at MOST so many bytes, each an array of strings.
+
+    Lines end in CRLF. A file whose lines end in LF is one row.
+    Fails if PATH cannot be read; bad rows are left out.
+    Example:
+        /tmp/t.csv holds "a,\"b, c\"\r\n1,2\r\n"
+        readcsv("/tmp/t.csv") -> [["a","b, c"],["1","2"]]
+    """
     return _data(ctx, "readcsv", path, "CSV", most)
 
 
 def readenvfile(ctx: "Context", path: str, most: str = _UNLIMITED) -> "Any":
-    """The settings in a file of NAME=value."""
+    r"""The settings in a file of NAME=value, such as /etc/os-release, as an object of strings.
+
+    Fails if PATH cannot be read; stops in front of the line that goes over MOST bytes.
+    Example:
+        /tmp/env holds "# site\nHOST=web1\nGREETING=\"hello you\"\n"
+        readenvfile("/tmp/env") -> {"GREETING":"hello you","HOST":"web1"}
+    """
     return _data(ctx, "readenvfile", path, "ENV", most)
 
 
 def readdata(ctx: "Context", path: str, kind: str) -> "Any":
-    """The data in a file of this KIND, or of that which its name promises."""
+    r"""The data in a file of this KIND; `auto` goes by .csv, .yaml, .yml, .env, all else is JSON.
+
+    Fails if PATH cannot be read or parsed.
+    Example:
+        /tmp/site.yaml holds "port: 80\nhosts: [a, b]\n"
+        readdata("/tmp/site.yaml", "auto") -> {"hosts":["a","b"],"port":80}
+    """
     return _data(ctx, "readdata", path, kind_of(path) if kind == "auto" else kind)
 
 
 def validfiledata(ctx: "Context", path: str, kind: str) -> bool:
-    """Whether there is data of this KIND in a file."""
+    r"""Whether there is data of this KIND in a file; `auto` goes by its suffix, as in `readdata`.
+
+    Never fails: false if it cannot be read or parsed.
+    Example:
+        /tmp/site.json holds "{\"port\": 80}"
+        validfiledata("/tmp/site.json", "JSON") -> true
+        validfiledata("/no/such", "JSON") -> false
+    """
     try:
         READERS[kind_of(path) if kind == "auto" else kind](ctx, path, ALL)
     except Unreadable as reason:
@@ -293,7 +437,15 @@ def _table(ctx: "Context", path: str) -> "Iterator[tuple[int, list[str]]]":
 def classfiltercsv(
     ctx: "Context", path: str, has_heading: str, column: str, order: str | None = None
 ) -> "list[dict[str, str]]":
-    """The rows of a CSV file whose class expression, in COLUMN, holds; sorted by column ORDER."""
+    r"""The rows of a CSV file whose class expression, in COLUMN, holds; sorted by column ORDER.
+
+    Columns count from 0; that of the classes is left out; `#` begins a comment. Lines end in
+    CRLF.
+    Fails if PATH cannot be read or has no such COLUMN.
+    Example:
+        /tmp/t.csv holds "class,port\r\nlinux,22\r\nwindows,3389\r\n"
+        classfiltercsv("/tmp/t.csv", "true", 0) -> [{"port":"22"}]
+    """
     rows = _table(ctx, path)
     at = integer(ctx, column)
     width, heading = -1, None
@@ -351,7 +503,15 @@ def _sort(ctx: "Context", rows: list[list[str]], at: int, width: int, order: str
 
 
 def makerule(ctx: "Context", target: str, sources: "Any") -> str:
-    """`any` if TARGET is missing or older than one of SOURCES, otherwise `!any`."""
+    """`any` if TARGET is missing or older than one of SOURCES, otherwise `!any`, as in make.
+
+    If one of a list of SOURCES is missing it is `!any`.
+    Fails if SOURCES is no container and no file.
+    Example:
+        /tmp/a.c is of 2024-01-01
+        /tmp/a.o is of 2020-01-01
+        makerule("/tmp/a.o", "/tmp/a.c") -> "any"
+    """
     host = ctx.host
     made: os.stat_result | None = host.lstat(target)
     if made is not None and made.st_mode & 0o170000 != 0o100000:
@@ -396,7 +556,18 @@ def _groups(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[s
 
 
 def peers(ctx: "Context", *args: str) -> tuple[str, ...]:
-    """The other hosts of our group."""
+    r"""The other hosts of our group: each SIZE hosts of the list in PATH, one a line, are one.
+
+    COMMENT is a pattern that is cut out first. Empty if we are not in it.
+    Fails if PATH cannot be read.
+    Example:
+        files:
+          "/tmp/hosts" content => "a$(const.n)b$(const.n)$(sys.host)$(const.n)c$(const.n)";
+        vars:
+          "others" slist => peers("/tmp/hosts", "#[^\n]*", 2);
+        reports:
+          "$(others)"; -> c
+    """
     for group in _groups(ctx, "peers", args):
         if "" in group:
             return tuple(host for host in group if host)
@@ -404,7 +575,17 @@ def peers(ctx: "Context", *args: str) -> tuple[str, ...]:
 
 
 def peerleader(ctx: "Context", *args: str) -> str:
-    """The first host of our group."""
+    r"""The first host of our group, `localhost` if that is us; for groups see `peers`.
+
+    Fails if we are in no group or PATH cannot be read.
+    Example:
+        files:
+          "/tmp/hosts" content => "web1$(const.n)$(sys.host)$(const.n)";
+        vars:
+          "leader" string => peerleader("/tmp/hosts", "#[^\n]*", 2);
+        reports:
+          "$(leader)"; -> web1
+    """
     for group in _groups(ctx, "peerleader", args):
         if "" in group:
             return group[0] or "localhost"
@@ -412,5 +593,11 @@ def peerleader(ctx: "Context", *args: str) -> str:
 
 
 def peerleaders(ctx: "Context", *args: str) -> tuple[str, ...]:
-    """The first host of each group."""
+    r"""The first host of each group, `localhost` in place of our own name; for groups see `peers`.
+
+    Fails if PATH cannot be read.
+    Example:
+        /tmp/hosts holds "web1\nweb2\nweb3\nweb4\n"
+        peerleaders("/tmp/hosts", "#[^\n]*", 2) -> { "web1", "web3" }
+    """
     return tuple(group[0] or "localhost" for group in _groups(ctx, "peerleaders", args))

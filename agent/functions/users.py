@@ -35,7 +35,14 @@ def _possible(text: str, function: str) -> None:
 
 
 def getuid(ctx: "Context", name: str) -> str:
-    """The number of a user."""
+    """The number of a user.
+
+    Digits are taken as a name, too.
+    Fails if there is none.
+    Example:
+        getuid("root") -> 0
+        getuid("no-such-user") -> fails
+    """
     user = ctx.host.user(name) or _user(ctx, name)
     if user is None:
         raise refusal(ctx, f"Could not get UID for user '{name}', (getpwnam: not found)")
@@ -43,7 +50,13 @@ def getuid(ctx: "Context", name: str) -> str:
 
 
 def getgid(ctx: "Context", name: str) -> str:
-    """The number of a group."""
+    """The number of a group.
+
+    Digits are taken as a name, too.
+    Fails if there is none.
+    Example:
+        getgid("root") -> 0
+    """
     group = ctx.host.group(name) or _group(ctx, name)
     if group is None:
         raise refusal(ctx, f"Could not get GID for group '{name}', (getgrnam: not found)")
@@ -51,19 +64,37 @@ def getgid(ctx: "Context", name: str) -> str:
 
 
 def userexists(ctx: "Context", user: str) -> bool:
-    """Whether there is a user of this name or number."""
+    """Whether there is a user of this name or number.
+
+    Never fails for anything that could be a user.
+    Example:
+        userexists("root") -> true
+        userexists("no-such-user") -> false
+    """
     _possible(user, "userexists")
     return _user(ctx, user) is not None
 
 
 def groupexists(ctx: "Context", group: str) -> bool:
-    """Whether there is a group of this name or number."""
+    """Whether there is a group of this name or number.
+
+    Never fails for anything that could be a group.
+    Example:
+        groupexists("root") -> true
+        groupexists("no-such-group") -> false
+    """
     _possible(group, "groupexists")
     return _group(ctx, group) is not None
 
 
 def useringroup(ctx: "Context", user: str, group: str) -> bool:
-    """Whether GROUP lists USER, or is the group that USER has by itself."""
+    """Whether GROUP lists USER, or is the group that USER has by itself.
+
+    Fails if the groups cannot be read; false if one of the two is not there.
+    Example:
+        useringroup("root", "root") -> true
+        useringroup("no-such-user", "root") -> false
+    """
     member, whole = ctx.host.user(user), ctx.host.group(group)
     if member is None or whole is None:
         return False
@@ -85,12 +116,34 @@ def _except(known: "Iterator[tuple[str, int]]", names: str, numbers: str) -> tup
 
 
 def getusers(ctx: "Context", names: str = "", uids: str = "") -> tuple[str, ...]:
-    """All users but those of these NAMES and UIDS."""
+    """All users but those of these NAMES and UIDS, each with commas between.
+
+    Never fails.
+    Example:
+        vars:
+          "users" slist => getusers("daemon,bin", "");
+        classes:
+          "root_is_there" expression => some("root", "users");
+        reports:
+          root_is_there::
+            "root"; -> root
+    """
     return _except(((it.pw_name, it.pw_uid) for it in ctx.host.users()), names, uids)
 
 
 def getgroups(ctx: "Context", names: str = "", gids: str = "") -> tuple[str, ...]:
-    """All groups but those of these NAMES and GIDS."""
+    """All groups but those of these NAMES and GIDS, each with commas between.
+
+    Never fails.
+    Example:
+        vars:
+          "groups" slist => getgroups();
+        classes:
+          "root_is_there" expression => some("root", "groups");
+        reports:
+          root_is_there::
+            "root"; -> root
+    """
     return _except(((it.gr_name, it.gr_gid) for it in ctx.host.groups()), names, gids)
 
 
@@ -98,7 +151,15 @@ def getgroups(ctx: "Context", names: str = "", gids: str = "") -> tuple[str, ...
 
 
 def getuserinfo(ctx: "Context", user: str | None = None) -> "dict[str, Any]":
-    """What is known of a user; of who runs this if there is no such user."""
+    """What is known of a user, by name or number: username, description, home_dir, shell, uid, gid.
+
+    Never fails: of who runs this if there is no such user, or none is named.
+    Example:
+        vars:
+          "root" data => getuserinfo("root");
+        reports:
+          "$(root[uid]) $(root[home_dir])"; -> 0 /root
+    """
     found = _user(ctx, user) if user is not None else None
     found = found or ctx.host.user(ctx.host.uid)
     if found is None:
@@ -114,7 +175,12 @@ def getuserinfo(ctx: "Context", user: str | None = None) -> "dict[str, Any]":
 
 
 def getgroupinfo(ctx: "Context", group: str | None = None) -> "dict[str, Any]":
-    """What is known of a group; of that of who runs this if there is no such group."""
+    """What is known of a group, by name or number: name, gid, members.
+
+    Never fails: of our own group if there is no such group, or none is named.
+    Example:
+        getgroupinfo("root") -> {"gid":0,"members":[],"name":"root"}
+    """
     found = _group(ctx, group) if group is not None else None
     found = found or ctx.host.group(ctx.host.gid)
     if found is None:
@@ -158,7 +224,16 @@ def _spans(ctx: "Context", expression: str, text: str) -> bool:
 
 
 def findlocalusers(ctx: "Context", wanted: str) -> "dict[str, Any]":
-    """The users whose attributes all patterns in a filter span."""
+    """The users of /etc/passwd whose attributes all patterns of WANTED span, by name.
+
+    WANTED is a list of "ATTRIBUTE=PATTERN": name uid gid gecos dir shell.
+    Fails if WANTED is no such list.
+    Example:
+        vars:
+          "found" data => findlocalusers('["uid=0", "name=root"]');
+        reports:
+          "$(found[root][dir])"; -> /root
+    """
     filters = _filters(ctx, "findlocalusers", wanted)
     for attribute, _ in filters:
         if attribute not in _USER:
@@ -200,7 +275,13 @@ def _fits(ctx: "Context", group: "grp.struct_group", filters: list[tuple[str, st
 
 
 def findlocalgroups(ctx: "Context", wanted: str) -> "dict[str, Any]":
-    """The groups whose attributes all patterns in a filter span."""
+    """The groups of /etc/group whose attributes all patterns of WANTED span, by name.
+
+    WANTED is a list of "name=...", "gid=...", "members=..."; each member must match.
+    Never fails: a wrong filter is an error in the log and matches nothing.
+    Example:
+        findlocalgroups('["name=root", "gid=0"]') -> {"root":{"gid":0,"members":[]}}
+    """
     try:
         filters = _filters(ctx, "findlocalgroups", wanted)
     except Failed:

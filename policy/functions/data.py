@@ -23,7 +23,14 @@ def _contained(ctx: "Context", value: "Any", kind: str, text: str) -> "Any":
 
 
 def parsejson(ctx: "Context", text: str) -> "Any":
-    """The container that JSON text says; bare words in it are variables."""
+    """The container that JSON text says; bare words in it are variables.
+
+    Lenient: keys without quotes and commas at the end of a list are fine.
+    Fails if it is no JSON, or no array or object; the log says where.
+    Example:
+        parsejson('{"port": 80, "hosts": ["a", "b"]}') -> {"hosts":["a","b"],"port":80}
+        parsejson('"just text"') -> fails
+    """
     try:
         value = values.parse_json(text, lambda word: values.named(ctx, word, scalars=True))
     except values.BadJSON as bad:
@@ -32,7 +39,12 @@ def parsejson(ctx: "Context", text: str) -> "Any":
 
 
 def parseyaml(ctx: "Context", text: str) -> "Any":
-    """The container that the first YAML document of a text says."""
+    """The container that the first YAML document of a text says.
+
+    Fails if there is no document, or it is no array or object.
+    Example:
+        parseyaml("[a, 1, yes]") -> ["a",1,true]
+    """
     try:
         value = tables.yaml(text)
     except ValueError as error:
@@ -50,17 +62,34 @@ def _valid(text: str, *, strict: bool) -> bool:
 
 
 def validjson(ctx: "Context", text: str, strict: str = "false") -> bool:
-    """Whether a text is JSON; STRICT takes containers only."""
+    """Whether TEXT is JSON, with the leniency of `parsejson`; STRICT takes arrays and objects only.
+
+    Never fails.
+    Example:
+        validjson("[1, 2]") -> true
+        validjson("5", "true") -> false
+    """
     return _valid(text, strict=values.truth(strict))
 
 
 def validdata(ctx: "Context", text: str, kind: str, strict: str = "false") -> bool:
-    """Whether a text is data of this KIND, of which there is one: always strict, in fact."""
+    """Whether TEXT is data of this KIND, of which there is one: always strict, in fact.
+
+    Never fails.
+    Example:
+        validdata('{"a": 1}', "JSON") -> true
+        validdata("{oops", "JSON") -> false
+    """
     return _valid(text, strict=True)
 
 
 def storejson(ctx: "Context", data: "Any") -> str:
-    """A container as JSON text."""
+    r"""A container as JSON text, indented, its keys sorted.
+
+    Fails if DATA is no list, array or container.
+    Example:
+        storejson('["a", 1]') -> "[\n  \"a\",\n  1\n]"
+    """
     return values.dump_json(values.container(ctx, data), pretty=True)
 
 
@@ -79,7 +108,15 @@ def _merged(left: "Any", right: "Any") -> "Any":
 
 
 def mergedata(ctx: "Context", *containers: "Any") -> "Any":
-    """The CONTAINERS as one."""
+    """CONTAINERS as one: arrays one behind the other, objects with the later of equal keys.
+
+    Not deep: the value of a key is replaced whole. An array joined to an object has keys "0",
+    "1"...
+    Fails if one of them is no list, array or container.
+    Example:
+        mergedata('{"a": 1, "b": 2}', '{"b": 3}') -> {"a":1,"b":3}
+        mergedata('["a"]', '["b"]') -> ["a","b"]
+    """
     whole: Any = None
     for given in containers:
         part = values.container(ctx, given)
@@ -101,7 +138,17 @@ def _expanded(ctx: "Context", value: "Any") -> "Any":
 
 
 def data_expand(ctx: "Context", data: "Any") -> "Any":
-    """A copy of a container with the references in it expanded."""
+    """A copy of a container with the references to variables in its texts and keys expanded.
+
+    References to what is not there stay as they are.
+    Fails if DATA is no container.
+    Example:
+        vars:
+          "raw" data => '{"os": "it is $(const.dollar)(sys.os)"}';
+          "done" data => data_expand("raw");
+        reports:
+          "$(done[os])"; -> it is linux
+    """
     return _expanded(ctx, values.container(ctx, data))
 
 
@@ -136,7 +183,15 @@ def _wanted(ctx: "Context", child: "Any", own: str | None, key: str | None, shap
 
 
 def classfilterdata(ctx: "Context", data: "Any", structure: str, key: str | None = None) -> "Any":
-    """The children of a container whose class expression holds."""
+    """The children of a container whose class expression holds.
+
+    STRUCTURE says what it is, or `auto`. KEY (or index) is where a child has its expression;
+    without KEY, the keys of an object are the expressions.
+    Fails if a child is of another structure or has no KEY: then nothing is kept.
+    Example:
+        classfilterdata('{"linux": {"port": 22}, "windows": {"port": 3389}}', "auto")
+        -> {"linux":{"port":22}}
+    """
     whole = values.container(ctx, data)
     try:
         if isinstance(whole, list):
@@ -160,7 +215,14 @@ def _json_type(value: "Any") -> str:
 
 
 def type_(ctx: "Context", name: str, detail: str = "false") -> str:
-    """The type of the variable NAME or `none`; with DETAIL its origin, or what data it is."""
+    """The type of the variable NAME or `none`; with DETAIL its origin, or what kind of data it is.
+
+    An array without index is `none`.
+    Never fails.
+    Example:
+        type("sys.host") -> "string"
+        type("sys.interfaces", "true") -> "policy slist"
+    """
     found = reached(ctx, name)
     detailed = values.truth(detail)
     if found is None:
@@ -172,7 +234,14 @@ def type_(ctx: "Context", name: str, detail: str = "false") -> str:
 
 
 def is_type(ctx: "Context", name: str, expected: str) -> bool:
-    """Whether the variable NAME is of the EXPECTED type, detailed if that has a blank in it."""
+    """`any` or `!any`: whether the variable NAME is of the EXPECTED type.
+
+    That is detailed, as `policy slist`, if it has a blank in it.
+    Never fails: what is not there is of type `none`.
+    Example:
+        is_type("sys.host", "string") -> "any"
+        is_type("sys.host", "policy slist") -> "!any"
+    """
     return type_(ctx, name, "true" if " " in expected else "false") == expected
 
 
@@ -189,20 +258,56 @@ def _array(ctx: "Context", args: tuple[str, ...], kind: str, *, indexed: bool = 
 
 
 def parsestringarray(ctx: "Context", *args: str) -> str:
-    """Set array[first field][n] from the lines of a text; how many lines those were."""
+    r"""Set ARRAY[first field][n] from the lines of a text; how many lines those were.
+
+    With n = 0 it is the first field itself. COMMENT is cut out first, then lines are split by
+    SEPARATOR, both patterns; at most MOST lines of the first LIMIT bytes.
+    Never fails.
+    Example:
+        vars:
+          "n" int => parsestringarray("user", "bob:1002:dev", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n): $(user[bob][1]) $(user[bob][2])"; -> 1: 1002 dev
+    """
     return _array(ctx, args, "string")
 
 
 def parsestringarrayidx(ctx: "Context", *args: str) -> str:
-    """As parsestringarray, but array[line][n]."""
+    r"""As parsestringarray, but ARRAY[line][n], both counted from 0.
+
+    Never fails.
+    Example:
+        vars:
+          "n" int => parsestringarrayidx("user", "bob:1002:dev", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n): $(user[0][0]) $(user[0][1])"; -> 1: bob 1002
+    """
     return _array(ctx, args, "string", indexed=True)
 
 
 def parseintarray(ctx: "Context", *args: str) -> str:
-    """As parsestringarray, each field an integer."""
+    r"""As parsestringarray, each field an integer.
+
+    One that is none ends the agent.
+    Never fails.
+    Example:
+        vars:
+          "n" int => parseintarray("port", "web:80:443", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n)"; -> 1
+    """
     return _array(ctx, args, "int")
 
 
 def parserealarray(ctx: "Context", *args: str) -> str:
-    """As parsestringarray, each field a real."""
+    r"""As parsestringarray, each field a real.
+
+    One that is none ends the agent.
+    Never fails.
+    Example:
+        vars:
+          "n" int => parserealarray("load", "1:0.5:2.25", "#[^\n]*", ":", 10, 1000);
+        reports:
+          "$(n): $(load[1][1]) $(load[1][2])"; -> 1: 0.5 2.25
+    """
     return _array(ctx, args, "real")

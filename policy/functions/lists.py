@@ -40,12 +40,26 @@ def _primitive(item: "Any") -> bool:
 
 
 def length(ctx: "Context", items: "Any") -> str:
-    """How many children there are, of whatever kind."""
+    """How many children there are, of whatever kind.
+
+    For the length of a text see `string_length`.
+    Fails if ITEMS is no list or container.
+    Example:
+        length('["a", "b"]') -> 2
+        length('{"a": 1}') -> 1
+    """
     return str(len(container(ctx, items)))
 
 
 def nth(ctx: "Context", items: "Any", index: str) -> str:
-    """The item at a position (from the end if negative) or of a key."""
+    """The item at a position, from 0, or from the end if negative; or the one of a key.
+
+    Fails if there is none, or it is a container itself.
+    Example:
+        nth('["a", "b", "c"]', 1) -> "b"
+        nth('["a", "b", "c"]', "-1") -> "c"
+        nth('{"port": "80"}', "port") -> "80"
+    """
     found = container(ctx, items)
     try:
         item = found[index] if isinstance(found, dict) else found[integer(ctx, index)]
@@ -57,18 +71,36 @@ def nth(ctx: "Context", items: "Any", index: str) -> str:
 
 
 def sublist(ctx: "Context", items: "Any", which: str, count: str) -> tuple[str, ...]:
-    """The first (`head`) or last (`tail`) COUNT items."""
+    """The first (`head`) or last (`tail`) COUNT items.
+
+    Fails if ITEMS is no list or container.
+    Example:
+        sublist('["a", "b", "c"]', "head", 2) -> { "a", "b" }
+        sublist('["a", "b", "c"]', "tail", 1) -> { "c" }
+    """
     found, number = stored(ctx, items), max(integer(ctx, count), 0)
     return tuple(found[:number] if which == "head" else found[max(len(found) - number, 0) :])
 
 
 def join(ctx: "Context", glue: str, items: "Any") -> str:
-    """The items with GLUE between them."""
+    """The items with GLUE between them; containers inside and null are left out.
+
+    Fails if ITEMS is no list or container.
+    Example:
+        join(", ", '["a", "b", "c"]') -> "a, b, c"
+        join(", ", "nosuch") -> fails
+    """
     return glue.join(stored(ctx, items))
 
 
 def getindices(ctx: "Context", items: "Any") -> tuple[str, ...]:
-    """The keys or positions of the children; none of what is no container."""
+    """The keys or positions of the children; none of what is no container.
+
+    Never fails: { } for what is not there.
+    Example:
+        getindices('{"a": 1, "b": 2}') -> { "a", "b" }
+        getindices('["x", "y"]') -> { "0", "1" }
+    """
     try:
         found = container(ctx, items)
     except Failed:
@@ -77,7 +109,12 @@ def getindices(ctx: "Context", items: "Any") -> tuple[str, ...]:
 
 
 def getvalues(ctx: "Context", items: "Any") -> tuple[str, ...]:
-    """The primitives at any depth; none of what is not there."""
+    """The texts and numbers at any depth; reals with two decimals, null left out.
+
+    Never fails: { } for what is not there.
+    Example:
+        getvalues('{"a": 1, "b": ["x", "y"]}') -> { "1", "x", "y" }
+    """
     try:
         found = container(ctx, items, scalars=True)
     except Failed:
@@ -97,19 +134,36 @@ def _leaves(value: "Any") -> "Iterator[str]":
 
 
 def reverse(ctx: "Context", items: "Any") -> tuple[str, ...]:
-    """The items from the last to the first."""
+    """The items from the last to the first.
+
+    Fails if ITEMS is no list or container.
+    Example:
+        reverse('["a", "b"]') -> { "b", "a" }
+    """
     return tuple(stored(ctx, items)[::-1])
 
 
 def sort(ctx: "Context", items: "Any", mode: str = "lex") -> tuple[str, ...]:
-    """The items in the order of MODE."""
+    """The items in the order of MODE: lex (by bytes, if not given), int, real, IP or MAC.
+
+    Equal items change places.
+    Fails if ITEMS is no list or container.
+    Example:
+        sort('["10", "9", "a"]') -> { "10", "9", "a" }
+        sort('["10", "9"]', "int") -> { "9", "10" }
+    """
     from policy.functions.ordering import ordered
 
     return tuple(ordered(stored(ctx, items), mode))
 
 
 def shuffle(ctx: "Context", items: "Any", seed: str) -> tuple[str, ...]:
-    """The items in an order that only SEED decides."""
+    """The items in an order that only SEED decides: the same on every host and in every run.
+
+    Fails if ITEMS is no list or container.
+    Example:
+        shuffle('["b", "a", "c", "a", "10", "9"]', "seed") -> { "10", "9", "c", "b", "a", "a" }
+    """
     found = stored(ctx, items)
     random = rand(one_at_a_time(seed))
     for last in range(len(found) - 1, 0, -1):
@@ -122,18 +176,33 @@ def shuffle(ctx: "Context", items: "Any", seed: str) -> tuple[str, ...]:
 
 
 def unique(ctx: "Context", items: "Any") -> tuple[str, ...]:
-    """Each item once, at its first place."""
+    """Each item once, at its first place.
+
+    Fails if ITEMS is no list or container.
+    Example:
+        unique('["a", "b", "a"]') -> { "a", "b" }
+    """
     return tuple(dict.fromkeys(stored(ctx, items)))
 
 
 def difference(ctx: "Context", items: "Any", others: "Any") -> tuple[str, ...]:
-    """The items that are not among OTHERS, each once."""
+    """The items that are not among OTHERS, each once, in their order.
+
+    Fails if one of the two is no list or container.
+    Example:
+        difference('["a", "b", "c"]', '["b"]') -> { "a", "c" }
+    """
     excluded = set(stored(ctx, others))
     return tuple([it for it in unique(ctx, items) if it not in excluded])
 
 
 def intersection(ctx: "Context", items: "Any", others: "Any") -> tuple[str, ...]:
-    """The items that are also among OTHERS, each once."""
+    """The items that are also among OTHERS, each once, in their order.
+
+    Fails if one of the two is no list or container.
+    Example:
+        intersection('["a", "b", "c"]', '["c", "a"]') -> { "a", "c" }
+    """
     wanted = set(stored(ctx, others))
     return tuple([it for it in unique(ctx, items) if it in wanted])
 
@@ -149,14 +218,25 @@ def _matches(ctx: "Context", expression: str, items: "Any") -> "list[tuple[str, 
 
 
 def grep(ctx: "Context", expression: str, items: "Any") -> tuple[str, ...]:
-    """The items that a regular expression matches."""
+    """The items that EXPRESSION spans.
+
+    Fails if ITEMS is no list or container or EXPRESSION is bad.
+    Example:
+        grep("web.*", '["web1", "db1", "web2"]') -> { "web1", "web2" }
+    """
     return tuple([it for it, matches in _matches(ctx, expression, items) if matches])
 
 
 def filter_(
     ctx: "Context", wanted: str, items: "Any", is_regex: str, invert: str, most: str
 ) -> tuple[str, ...]:
-    """The first MOST items that are WANTED, or that it matches, or INVERTed that it does not."""
+    """The first MOST items that are WANTED, or that it spans if IS_REGEX, or not if INVERT.
+
+    Fails if ITEMS is no list or container or a regular expression is bad.
+    Example:
+        filter("web.*", '["web1", "db1", "web2"]', "true", "false", 10) -> { "web1", "web2" }
+        filter("db1", '["web1", "db1"]', "false", "true", 10) -> { "web1" }
+    """
     if values.truth(is_regex):
         found = _matches(ctx, wanted, items)
     else:
@@ -166,28 +246,56 @@ def filter_(
 
 
 def every(ctx: "Context", expression: str, items: "Any") -> bool:
-    """Whether there are items, and a regular expression matches each of them."""
+    """Whether there are items, and EXPRESSION spans each of them.
+
+    False if it is empty.
+    Fails if ITEMS is no list or container or EXPRESSION is bad.
+    Example:
+        every("web.*", '["web1", "web2"]') -> true
+        every("web.*", '["web1", "db1"]') -> false
+    """
     found = _matches(ctx, expression, items)
     return bool(found) and all(matches for _, matches in found)
 
 
 def some(ctx: "Context", expression: str, items: "Any") -> bool:
-    """Whether a regular expression matches one of the items."""
+    """Whether EXPRESSION spans one of the items.
+
+    Fails if ITEMS is no list or container or EXPRESSION is bad.
+    Example:
+        some("db.*", '["web1", "db1"]') -> true
+        some("mail.*", '["web1", "db1"]') -> false
+    """
     return any(matches for _, matches in _matches(ctx, expression, items))
 
 
 def none(ctx: "Context", expression: str, items: "Any") -> bool:
-    """Whether a regular expression matches none of the items."""
+    """Whether EXPRESSION spans none of the items; true if there are none.
+
+    Fails if ITEMS is no list or container or EXPRESSION is bad.
+    Example:
+        none("web.*", '["db1", "db2"]') -> true
+    """
     return not some(ctx, expression, items)
 
 
 def reglist(ctx: "Context", items: "Any", expression: str) -> bool:
-    """As `some`."""
+    """Whether EXPRESSION spans one of the items; arguments the other way round than of `some`.
+
+    Fails if ITEMS is no list or container or EXPRESSION is bad.
+    Example:
+        reglist('["web1", "db1"]', "db.*") -> true
+    """
     return some(ctx, expression, items)
 
 
 def regarray(ctx: "Context", items: "Any", expression: str) -> bool:
-    """As `some`."""
+    """Whether EXPRESSION spans one of the items; arguments the other way round than of `some`.
+
+    Fails if ITEMS is no list or container or EXPRESSION is bad.
+    Example:
+        regarray('{"a": "x1"}', "x.") -> true
+    """
     return some(ctx, expression, items)
 
 
@@ -195,18 +303,38 @@ def regarray(ctx: "Context", items: "Any", expression: str) -> bool:
 
 
 def maplist(ctx: "Context", template: "Rval", items: "Rval") -> tuple[str, ...]:
-    """TEMPLATE for each item, as `$(this)`. Both come as they are written."""
+    """TEMPLATE for each item, as `$(this)`; TEMPLATE may be a call of a function.
+
+    Fails if ITEMS is no list or container.
+    Example:
+        maplist("$(this).example.org", '["a", "b"]') -> { "a.example.org", "b.example.org" }
+        maplist(string_upcase("$(this)"), '["a", "b"]') -> { "A", "B" }
+    """
     found = stored(ctx, evaluate(items, ctx))
     return tuple([_made(ctx, {"this": it}, template, ("this",)) for it in found])
 
 
 def maparray(ctx: "Context", template: str, items: "Any") -> tuple[str, ...]:
-    """TEMPLATE for each entry, its key as `$(this.k)`, its value as `$(this.v)`."""
+    """TEMPLATE for each entry, its key as `$(this.k)`, its value as `$(this.v)`.
+
+    A value that is an object gives one text for each entry, its key as `$(this.k[1])`.
+    Fails if ITEMS is no container or TEMPLATE stays unexpanded.
+    Example:
+        maparray("$(this.k)=$(this.v)", '{"a": 1, "b": 2}') -> { "a=1", "b=2" }
+    """
     return tuple(_mapped(ctx, ctx.parsed(template), container(ctx, items), str))
 
 
 def mapdata(ctx: "Context", mode: "Rval", template: "Rval", items: "Rval") -> "list[Any]":
-    """As `maparray`, what is made taken as MODE says. The arguments come as they are written."""
+    """As `maparray`, each text taken as MODE says: none, canonify, json (parsed), json_pipe.
+
+    In MODE json_pipe TEMPLATE is a command that is given the container as JSON and answers in
+    JSON.
+    Fails if ITEMS is no container, or the command says nothing.
+    Example:
+        mapdata("none", "$(this.k)=$(this.v)", '{"a": 1}') -> ["a=1"]
+        mapdata("json", '{"name": "$(this.v)"}', '["x", "y"]') -> [{"name":"x"},{"name":"y"}]
+    """
     how = evaluate(mode, ctx)
     found = container(ctx, evaluate(items, ctx))
     if how == "json_pipe":

@@ -25,22 +25,48 @@ def is_true(ctx: "Context", expression: str) -> bool:
 
 
 def and_(ctx: "Context", *expressions: str) -> bool:
-    """Whether all EXPRESSIONS hold."""
+    """Whether all EXPRESSIONS, of classes or nested calls, hold; with none it is true.
+
+    Fails never itself; if one of its arguments fails or has no value, it is not called.
+    Example:
+        and("linux", isdir("/etc")) -> true
+        and("linux", "!any") -> false
+    """
     return all(is_true(ctx, expression) for expression in expressions)
 
 
 def or_(ctx: "Context", *expressions: str) -> bool:
-    """Whether one of EXPRESSIONS holds."""
+    """Whether one of EXPRESSIONS, of classes or nested calls, holds; with none it is false.
+
+    Fails never itself; if one of its arguments fails or has no value, it is not called.
+    Example:
+        or("windows", "linux") -> true
+    """
     return any(is_true(ctx, expression) for expression in expressions)
 
 
 def not_(ctx: "Context", expression: str) -> bool:
-    """Whether EXPRESSION does not hold, be it because it makes no sense."""
+    """Whether EXPRESSION does not hold, be it because it makes no sense.
+
+    Fails never itself; but if EXPRESSION fails or has no value it is not called, so not true
+    either.
+    Example:
+        not("windows") -> true
+        not("linux") -> false
+    """
     return not is_true(ctx, expression)
 
 
 def ifelse(ctx: "Context", *choices: str) -> str:
-    """The value behind the first condition that holds, or the last of CHOICES."""
+    r"""The value behind the first condition that holds, or the last of CHOICES.
+
+    An even number of CHOICES ends the agent. With exactly three, a condition that has no value
+    yet counts as false.
+    Fails if one of more than three CHOICES has no value.
+    Example:
+        ifelse("windows", "C:\\temp", "linux", "/tmp", "/var/tmp") -> "/tmp"
+        ifelse("windows", "yes", "no") -> "no"
+    """
     if len(choices) % 2 == 0:
         raise Fatal("in built-in FnCall ifelse: even number of arguments")
     for at in range(0, len(choices) - 1, 2):
@@ -50,7 +76,17 @@ def ifelse(ctx: "Context", *choices: str) -> str:
 
 
 def classify(ctx: "Context", text: str) -> bool:
-    """Whether the class that TEXT canonifies to is set."""
+    """Whether the class that TEXT canonifies to is set: for classes named after hosts, files, ...
+
+    Never fails.
+    Example:
+        classes:
+          "web_01_example" expression => "any";
+          "here" expression => classify("web-01.example");
+        reports:
+          here::
+            "it is set"; -> it is set
+    """
     return is_true(ctx, values.canonify(text))
 
 
@@ -69,7 +105,7 @@ def every_class(ctx: "Context") -> "Iterator[tuple[str, tuple[str, ...]]]":
     """The classes that can be seen here, with their tags: `c`, `ns:c`; one may come twice."""
     yield from ctx.hard.items()
     yield from list(ctx.soft.items())
-    for frame in _frames(ctx):
+    for frame in reversed(list(_frames(ctx))):  # outermost first
         prefix = "" if frame.namespace == "default" else f"{frame.namespace}:"
         for name, tags in list(frame.classes.items()):
             yield prefix + name, tags
@@ -88,12 +124,30 @@ def matching(ctx: "Context", pattern: str, tags: tuple[str, ...]) -> "Iterator[s
 
 
 def classmatch(ctx: "Context", pattern: str, *tags: str) -> bool:
-    """Whether a class that PATTERN spans is set."""
+    """Whether a class that PATTERN spans is set; with TAGS, one with a tag that one of them spans.
+
+    Never fails: a bad PATTERN is an error in the log and false.
+    Example:
+        classmatch("linu.") -> true
+        classmatch("lin") -> false
+    """
     return next(matching(ctx, pattern, tags), None) is not None
 
 
 def splayclass(ctx: "Context", text: str, policy: str) -> bool:
-    """Whether it is now the five minutes of the day or the hour (POLICY) that TEXT is given."""
+    """Whether it is now the five minutes of the POLICY (hour or day) that TEXT is given.
+
+    Spreads work over time, each host with its own TEXT.
+    Never fails.
+    Example:
+        classes:
+          "turn" expression => splayclass("$(sys.host)", "hourly");
+        commands:
+          turn::
+            "/usr/local/bin/backup";
+        reports:
+          "a twelfth of all runs makes a backup"; -> a twelfth of all runs makes a backup
+    """
     position = one_at_a_time(text) & 8191
     hour, slot = divmod(position * (12 if policy == "hourly" else 288) // 8192, 12)
     expression = f"Min{slot * 5:02d}_{(slot + 1) * 5 % 60:02d}"
@@ -141,32 +195,66 @@ def _agent_to(ctx: "Context", function: str, version: str, which: str = "") -> i
 
 
 def cf_version_minimum(ctx: "Context", version: str) -> bool:
-    """Whether the agent is of VERSION or later."""
+    """Whether the agent is of VERSION or later.
+
+    Fails if VERSION does not begin with a number.
+    Example:
+        cf_version_minimum("3.20") -> true
+    """
     return _agent_to(ctx, "cf_version_minimum", version) >= 0
 
 
 def cf_version_after(ctx: "Context", version: str) -> bool:
-    """Whether the agent is later than VERSION."""
+    """Whether the agent is later than VERSION.
+
+    Compared as far as VERSION goes: nothing of 3.15 is later than 3.15. The version is that of
+    the language, `$(sys.cf_version)`.
+    Fails if VERSION does not begin with a number.
+    Example:
+        cf_version_after("3.15") -> true
+    """
     return _agent_to(ctx, "cf_version_after", version) > 0
 
 
 def cf_version_maximum(ctx: "Context", version: str) -> bool:
-    """Whether the agent is of VERSION or earlier."""
+    """Whether the agent is of VERSION or earlier.
+
+    Fails if VERSION does not begin with a number.
+    Example:
+        cf_version_maximum("3.28") -> true
+        cf_version_maximum("3.20") -> false
+    """
     return _agent_to(ctx, "cf_version_maximum", version) <= 0
 
 
 def cf_version_before(ctx: "Context", version: str) -> bool:
-    """Whether the agent is earlier than VERSION."""
+    """Whether the agent is earlier than VERSION.
+
+    Fails if VERSION does not begin with a number.
+    Example:
+        cf_version_before("4.0") -> true
+    """
     return _agent_to(ctx, "cf_version_before", version) < 0
 
 
 def cf_version_at(ctx: "Context", version: str) -> bool:
-    """Whether the agent is of VERSION, as far as that goes."""
+    """Whether the agent is of VERSION, as far as that goes: 3.28 is 3.28.0 and 3.28.4.
+
+    Fails if VERSION does not begin with a number.
+    Example:
+        cf_version_at("3.28") -> true
+        cf_version_at("3.27") -> false
+    """
     return _agent_to(ctx, "cf_version_at", version) == 0
 
 
 def cf_version_between(ctx: "Context", low: str, high: str) -> bool:
-    """Whether the agent is of version LOW or later, HIGH or earlier."""
+    """Whether the agent is of version LOW or later, HIGH or earlier.
+
+    Fails if LOW or HIGH does not begin with a number.
+    Example:
+        cf_version_between("3.20", "3.99") -> true
+    """
     above = _agent_to(ctx, "cf_version_between", low, "lower ") >= 0
     return _agent_to(ctx, "cf_version_between", high, "upper ") <= 0 and above
 
@@ -183,7 +271,13 @@ _HOLDS: "dict[str, Callable[[int], bool]]" = {
 
 
 def version_compare(ctx: "Context", left: str, operator: str, right: str) -> bool:
-    """Whether version LEFT is to RIGHT as OPERATOR says."""
+    """Whether version LEFT is to RIGHT as OPERATOR says; up to three numbers, as far as both go.
+
+    Fails if one of them does not begin with a number.
+    Example:
+        version_compare("3.10.1", ">", "3.9") -> true
+        version_compare("3.9", "=", "3.9.4") -> true
+    """
     order = _order(left, right)
     if order is None or operator not in _HOLDS:
         call = f'version_compare("{left}", "{operator}", "{right}")'

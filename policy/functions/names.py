@@ -47,7 +47,14 @@ def reached(ctx: "Context", name: str) -> "tuple[Variable, Any] | None":
 
 
 def isvariable(ctx: "Context", name: str) -> bool:
-    """Whether the variable or the place in a container that NAME means is there."""
+    """Whether the variable or the place in a container that NAME means is there.
+
+    An array without index is no variable: `isvariable("a[k]")`.
+    Never fails.
+    Example:
+        isvariable("sys.host") -> true
+        isvariable("sys.nothing") -> false
+    """
     return reached(ctx, name) is not None
 
 
@@ -92,7 +99,13 @@ def _matching(ctx: "Context", pattern: str, tags: tuple[str, ...]) -> "dict[str,
 
 
 def variablesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]:
-    """The names, `ns:scope.name`, of the variables that PATTERN spans."""
+    r"""The names, `ns:scope.name`, of the variables that PATTERN spans.
+
+    With TAGS, those with a tag that one of TAGS spans. The order says nothing.
+    Never fails: nothing matches a bad PATTERN.
+    Example:
+        variablesmatching("default:sys\.host") -> { "default:sys.host" }
+    """
     return tuple(_matching(ctx, pattern, tags))
 
 
@@ -102,7 +115,13 @@ def _plain(variable: Variable) -> "Any":
 
 
 def variablesmatching_as_data(ctx: "Context", pattern: str, *tags: str) -> "dict[str, Any]":
-    """The variables that PATTERN spans, by name."""
+    r"""The variables that PATTERN spans, by name, `ns:scope.name`.
+
+    With TAGS, those with a tag that one of TAGS spans.
+    Never fails: nothing matches a bad PATTERN.
+    Example:
+        variablesmatching_as_data("default:sys\.os") -> {"default:sys.os":"linux"}
+    """
     return {name: _plain(it) for name, it in _matching(ctx, pattern, tags).items()}
 
 
@@ -112,7 +131,16 @@ def _state(variables: "Iterator[tuple[str, Variable]]") -> "dict[str, Any]":
 
 
 def datastate(ctx: "Context") -> "dict[str, Any]":
-    """All classes and all variables."""
+    """All classes (`classes`) and all variables (`vars`, by bundle): what templates are given.
+
+    It is large: take `bundlestate` if one bundle will do.
+    Never fails.
+    Example:
+        vars:
+          "all" data => datastate();
+        reports:
+          "$(all[vars][sys][os]) $(all[classes][linux])"; -> linux true
+    """
     classes = {name: True for name, _ in every_class(ctx)}
     return {
         "classes": classes,
@@ -121,7 +149,16 @@ def datastate(ctx: "Context") -> "dict[str, Any]":
 
 
 def bundlestate(ctx: "Context", bundle: str) -> "dict[str, Any]":
-    """The variables of BUNDLE (`b` or `ns:b`, but not `default:b`)."""
+    """The variables of BUNDLE (`b` or `ns:b`, but not `default:b`).
+
+    Fails if nothing is known of BUNDLE.
+    Example:
+        vars:
+          "port" int => "80";
+          "all" data => bundlestate("$(this.bundle)");
+        reports:
+          "$(all[port])"; -> 80
+    """
     namespace, _, name = bundle.rpartition(":")
     if name == "sys":
         return _state(iter(ctx.facts.items()))
@@ -144,7 +181,12 @@ def _tags(have: tuple[str, ...], keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def getvariablemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
-    """The tags of a variable."""
+    """The tags of a variable; with KEY, what stands behind `KEY=` in them.
+
+    Fails if there is no such variable.
+    Example:
+        getvariablemetatags("sys.os", "source") -> { "agent" }
+    """
     found = owner(ctx, name)
     if found is None:
         raise refusal(ctx, f"getvariablemetatags: there is no variable '{name}'", "verbose")
@@ -152,7 +194,12 @@ def getvariablemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]
 
 
 def getclassmetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
-    """The tags of a class."""
+    """The tags of a class; with KEY, what stands behind `KEY=` in them.
+
+    Fails if the class is not set.
+    Example:
+        getclassmetatags("linux", "source") -> { "agent" }
+    """
     wanted = name.removeprefix("default:")
     for known, tags in every_class(ctx):
         if known in (wanted, ctx.class_key(wanted)):
@@ -161,7 +208,18 @@ def getclassmetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
 
 
 def getbundlemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
-    """The tags of a bundle: its `tags` in `meta`."""
+    """The tags of a bundle: the list `tags` among its `meta` promises.
+
+    With KEY, what stands behind `KEY=` in them.
+    Fails if there is no such bundle or it has no tags.
+    Example:
+        meta:
+          "tags" slist => { "owner=ops", "pci" };
+        vars:
+          "who" slist => getbundlemetatags("$(this.bundle)", "owner");
+        reports:
+          "$(who)"; -> ops
+    """
     tags = _bundles(ctx).get(name if ":" in name else f"default:{name}")
     if not tags:
         raise refusal(ctx, f"getbundlemetatags: there are no tags of bundle '{name}'")
@@ -172,12 +230,23 @@ def getbundlemetatags(ctx: "Context", name: str, *key: str) -> tuple[str, ...]:
 
 
 def classesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]:
-    """The classes that are set and that PATTERN spans."""
+    """The classes that are set and that PATTERN spans.
+
+    With TAGS, those with a tag that one of TAGS spans. The order says nothing.
+    Never fails: nothing matches a bad PATTERN.
+    Example:
+        classesmatching("linux|windows") -> { "linux" }
+    """
     return tuple(dict.fromkeys(matching(ctx, pattern, tags)))
 
 
 def countclassesmatching(ctx: "Context", pattern: str, *tags: str) -> str:
-    """How many classes that PATTERN spans are set."""
+    """How many classes that PATTERN spans are set.
+
+    Never fails: nothing matches a bad PATTERN.
+    Example:
+        countclassesmatching("linux|windows") -> 1
+    """
     return str(len(classesmatching(ctx, pattern, *tags)))
 
 
@@ -193,7 +262,9 @@ def _bundles(ctx: "Context") -> dict[str, tuple[str, ...]]:
 def bundlesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]:
     """The bundles, `ns:name`, that PATTERN spans, the last one written first.
 
-    Of TAGS only the first decides, as in the reference.
+    Never fails: nothing matches a bad PATTERN.
+    Example:
+        bundlesmatching("default:no_such.*") -> {  }
     """
     spans = compiled(ctx, pattern).full
     tagged = compiled(ctx, tags[0]).full if tags else None
@@ -208,12 +279,29 @@ def bundlesmatching(ctx: "Context", pattern: str, *tags: str) -> tuple[str, ...]
 
 
 def callstack_promisers(ctx: "Context") -> tuple[str, ...]:
-    """The promisers of the `methods` promises that led here, the outermost first."""
+    """The promisers of the `methods` promises that led here, the outermost first.
+
+    Never fails.
+    Example:
+        vars:
+          "way" slist => callstack_promisers();
+          "here" string => join(" ", "way");
+        reports:
+          "$(here)"; -> e.g. web_config
+    """
     return tuple(ctx.agent.promisers()) if ctx.agent is not None else ()
 
 
 def callstack_callers(ctx: "Context") -> "list[dict[str, Any]]":
-    """The bundles being evaluated, the outermost first."""
+    """The bundles and promises being evaluated, the outermost first, each an object with `type`.
+
+    Never fails.
+    Example:
+        vars:
+          "stack" data => callstack_callers();
+        reports:
+          "$(stack[0][type])"; -> bundle
+    """
     frames: list[Frame] = []
     frame: Frame | None = ctx.frame
     while frame is not None and frame.bundle:

@@ -16,12 +16,24 @@ if TYPE_CHECKING:
 
 
 def int_(ctx: "Context", number: str) -> str:
-    """NUMBER without its fraction."""
+    """NUMBER without its fraction; k m g are thousands, K M G are 1024s.
+
+    Fails if NUMBER does not begin with a number.
+    Example:
+        int("3.7") -> 3
+        int("2k") -> 2000
+    """
     return str(truncated(real(ctx, number)))
 
 
 def string(ctx: "Context", value: str) -> str:
-    """VALUE itself, or the JSON of the container that it names as `@(x)`."""
+    """VALUE itself, or the JSON of the container that it names as `@(x)`.
+
+    For functions whose answer is no text: `string(now())`.
+    Never fails.
+    Example:
+        string(length('["a", "b"]')) -> "2"
+    """
     if value[:2] not in ("@(", "@{"):
         return value
     try:
@@ -47,7 +59,13 @@ def _some_numbers(ctx: "Context", items: "Any") -> list[float]:
 
 
 def sum_(ctx: "Context", items: "Any") -> str:
-    """The sum of the items."""
+    """The sum of the items; 0 if there are none.
+
+    What is no number counts 0.
+    Fails if ITEMS is no list or container.
+    Example:
+        sum("[1, 2, 3.5]") -> 6.500000
+    """
     total = 0.0
     for number in _numbers(ctx, items):
         total += number
@@ -55,7 +73,13 @@ def sum_(ctx: "Context", items: "Any") -> str:
 
 
 def product(ctx: "Context", items: "Any") -> str:
-    """The product of the items."""
+    """The product of the items; 1 if there are none.
+
+    What is no number counts 0.
+    Fails if ITEMS is no list or container.
+    Example:
+        product("[2, 3, 4]") -> 24.000000
+    """
     total = 1.0
     for number in _numbers(ctx, items):
         total *= number
@@ -63,12 +87,23 @@ def product(ctx: "Context", items: "Any") -> str:
 
 
 def mean(ctx: "Context", items: "Any") -> str:
-    """The arithmetic mean of the items."""
+    """The arithmetic mean of the items.
+
+    What is no number counts 0.
+    Fails if there are no items, or it is no list or container.
+    Example:
+        mean("[1, 2, 6]") -> 3.000000
+    """
     return fixed(_moments(_some_numbers(ctx, items))[0])
 
 
 def variance(ctx: "Context", items: "Any") -> str:
-    """The variance of the items as a sample."""
+    """The variance of the items as a sample (divided by n - 1); 0 of a single one.
+
+    Fails if there are no items, or it is no list or container.
+    Example:
+        variance("[1, 2, 3]") -> 1.000000
+    """
     return fixed(_moments(_some_numbers(ctx, items))[1])
 
 
@@ -83,12 +118,23 @@ def _moments(numbers: list[float]) -> tuple[float, float]:
 
 
 def max_(ctx: "Context", items: "Any", mode: str) -> str:
-    """The greatest item, the first of those that are equal."""
+    """The greatest item in the order of MODE (see `sort`), the first of those that are equal.
+
+    Fails if there are no items, or it is no list or container.
+    Example:
+        max('["9", "10"]', "int") -> "10"
+        max('["9", "10"]', "lex") -> "9"
+    """
     return max(_some(ctx, items), key=_key(mode))
 
 
 def min_(ctx: "Context", items: "Any", mode: str) -> str:
-    """The least item, the last of those that are equal."""
+    """The least item in the order of MODE (see `sort`), the last of those that are equal.
+
+    Fails if there are no items, or it is no list or container.
+    Example:
+        min('["9", "10"]', "int") -> "9"
+    """
     return min(reversed(_some(ctx, items)), key=_key(mode))
 
 
@@ -109,18 +155,45 @@ def _key(mode: str) -> "Any":
 
 
 def irange(ctx: "Context", one: str, other: str) -> str:
-    """A range of integers, for the attributes that want one."""
+    """A range of integers, for attributes such as `search_size`; the smaller comes first.
+
+    Never fails.
+    Example:
+        /tmp/motd holds "hello"
+        body copy_from small {
+          source => "/tmp/motd";
+          copy_size => irange(0, "10k");
+        }
+        files:
+          "/tmp/copy" copy_from => small;
+        reports:
+          "copied" if => fileexists("/tmp/copy"); -> copied
+    """
     low, high = sorted((integer(ctx, one), integer(ctx, other)))
     return f"{low},{high}"
 
 
 def rrange(ctx: "Context", one: str, other: str) -> str:
-    """A range of reals; as in the reference, both ends are the first argument."""
+    """A range of reals; as in the reference, both ends are the first argument.
+
+    Never fails.
+    Example:
+        vars:
+          "text" string => "nothing in the language takes a range of reals";
+        reports:
+          "$(text)"; -> nothing in the language takes a range of reals
+    """
     return f"{real(ctx, one):f},{real(ctx, one):f}"
 
 
 def expandrange(ctx: "Context", template: str, step: str) -> tuple[str, ...]:
-    """`a[3-7]b` written out, each STEP apart, upwards or downwards."""
+    """`a[3-7]b` written out, each STEP apart, upwards or downwards, without leading zeroes.
+
+    A TEMPLATE without a range ends the agent.
+    Fails if STEP is less than 1.
+    Example:
+        expandrange("web[1-3].example", 1) -> { "web1.example", "web2.example", "web3.example" }
+    """
     stride = integer(ctx, step)
     if stride < 1:
         raise refusal(ctx, "EXPANDRANGE Step size cannot be less than 1")
@@ -138,13 +211,24 @@ def expandrange(ctx: "Context", template: str, step: str) -> tuple[str, ...]:
 
 
 def randomint(ctx: "Context", one: str, other: str) -> str:
-    """A number from ONE on and below OTHER, another one each time."""
+    """A number from ONE on and below OTHER, another one each time that it is asked for.
+
+    A variable may change between the passes of a run: see `hash_to_int`.
+    Never fails.
+    Example:
+        randomint(7, 8) -> 7
+    """
     low, high = sorted((integer(ctx, one), integer(ctx, other)))
     return str(low + int(ctx.random() * (high - low)))
 
 
 def hash_to_int(ctx: "Context", one: str, other: str, text: str) -> str:
-    """A number from ONE on and below OTHER that only TEXT decides."""
+    """A number from ONE on and below OTHER that only TEXT decides: to spread hosts.
+
+    Never fails.
+    Example:
+        hash_to_int(0, 100, "hello") -> 72
+    """
     import hashlib
 
     low, high = sorted((integer(ctx, one), integer(ctx, other)))
@@ -158,12 +242,26 @@ def hash_to_int(ctx: "Context", one: str, other: str, text: str) -> str:
 
 
 def isgreaterthan(ctx: "Context", one: str, other: str) -> bool:
-    """Whether ONE is greater than OTHER, as numbers if both begin with one, else as text."""
+    """Whether ONE is greater than OTHER, as numbers if both begin with one, else as text.
+
+    Numbers may have units: k m g K M G.
+    Fails if something else follows a number.
+    Example:
+        isgreaterthan("10", "9") -> true
+        isgreaterthan("abc", "abd") -> false
+    """
     return _compared(ctx, one, other) > 0
 
 
 def islessthan(ctx: "Context", one: str, other: str) -> bool:
-    """Whether ONE is less than OTHER, as numbers if both begin with one, else as text."""
+    """Whether ONE is less than OTHER, as numbers if both begin with one, else as text.
+
+    Numbers may have units: k m g K M G.
+    Fails if something else follows a number.
+    Example:
+        islessthan("9", "10") -> true
+        islessthan("1k", "999") -> false
+    """
     return _compared(ctx, one, other) < 0
 
 
@@ -177,7 +275,15 @@ def _compared(ctx: "Context", one: str, other: str) -> int:
 
 
 def eval_(ctx: "Context", expression: str, mode: str = "math", _options: str = "infix") -> str:
-    """What EXPRESSION is worth; in MODE `class` whether that is anything but zero."""
+    """What EXPRESSION is worth; in MODE `class` whether that is anything but zero.
+
+    + - * / % ^ ( ), comparisons worth 1 or 0, units k m g t p, pi, e, sqrt log abs floor ceil sin
+    ... All on a level associate left.
+    Never fails: "" and an info line if it makes no sense.
+    Example:
+        eval("2 * (3 + 4)") -> "14.000000"
+        eval("2k > 1999") -> "1.000000"
+    """
     from policy.functions import arithmetic
 
     try:

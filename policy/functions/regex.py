@@ -13,7 +13,14 @@ _TAGS = ("source=function", "function=regextract")
 
 
 def regcmp(ctx: "Context", expression: str, subject: str) -> bool:
-    """Whether the first match of a regular expression spans all of a text."""
+    r"""Whether the first match of a regular expression spans all of a text.
+
+    So `a|ab` does not match `ab`. `.` matches newlines, ^ and $ match at every line.
+    Never fails: a bad expression is an error in the log and false.
+    Example:
+        regcmp("web\d+", "web07") -> true
+        regcmp("web", "web07") -> false
+    """
     try:
         return regexp.full(expression, subject)
     except regexp.BadPattern as bad:
@@ -22,7 +29,17 @@ def regcmp(ctx: "Context", expression: str, subject: str) -> bool:
 
 
 def regextract(ctx: "Context", expression: str, subject: str, array: str) -> bool:
-    """Whether a regular expression is found; if so, ARRAY gets what its groups matched."""
+    r"""Whether a regular expression is found in SUBJECT; if so, its groups go to ARRAY.
+
+    ARRAY[1] is the first group. ARRAY[0] is the whole match; named groups are there by name.
+    Never fails.
+    Example:
+        classes:
+          "found" expression => regextract("(\w+):(\d+)", "web1:80", "part");
+        reports:
+          found::
+            "$(part[1]) port $(part[2])"; -> web1 port 80
+    """
     groups = _groups(ctx, expression, subject)
     if groups is None:
         return False
@@ -32,7 +49,12 @@ def regextract(ctx: "Context", expression: str, subject: str, array: str) -> boo
 
 
 def data_regextract(ctx: "Context", expression: str, subject: str) -> dict[str, str]:
-    """What the groups of a regular expression matched, by name or number."""
+    r"""What the groups of a regular expression that is found in SUBJECT matched, by name or number.
+
+    Fails if it is not found or is bad.
+    Example:
+        data_regextract("(?<host>\w+):(\d+)", "web1:80") -> {"0":"web1:80","2":"80","host":"web1"}
+    """
     groups = _groups(ctx, expression, subject)
     if groups is None:
         raise Failed(expression)
@@ -71,7 +93,15 @@ _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def regex_replace(
     ctx: "Context", subject: str, expression: str, replacement: str, options: str
 ) -> str:
-    """SUBJECT with the first match replaced, or with option `g` each of them."""
+    r"""SUBJECT with the first match replaced, or with option `g` each of them.
+
+    $1 or \1 in REPLACEMENT is a group, $& the match; other OPTIONS are i m s x U, and T: take
+    REPLACEMENT as plain text.
+    Fails if EXPRESSION or a reference to a group is bad.
+    Example:
+        regex_replace("web-01", "(\w+)-(\d+)", "\2.\1", "") -> "01.web"
+        regex_replace("a-b-c", "-", "", "g") -> "abc"
+    """
     for letter in options:
         if letter not in _OPTIONS and letter not in "gT":
             ctx.log("warning", f"regex_replace does not know the option '{letter}'")

@@ -17,7 +17,12 @@ _BLANK = " \t\n\r\v\f"
 
 
 def concat(ctx: "Context", *parts: str) -> str:
-    """PARTS with nothing between them."""
+    """PARTS with nothing between them.
+
+    Fails if the result is longer than 4095 bytes.
+    Example:
+        concat("web", "-", "01") -> "web-01"
+    """
     joined = "".join(parts)
     if len(octets(joined)) > _LONGEST:
         raise refusal(ctx, "concat: the arguments are too long")
@@ -25,22 +30,44 @@ def concat(ctx: "Context", *parts: str) -> str:
 
 
 def strcmp(ctx: "Context", one: str, other: str) -> bool:
-    """Whether two texts are the same."""
+    """Whether two texts are the same, byte for byte.
+
+    Never fails.
+    Example:
+        strcmp("$(sys.os)", "linux") -> true
+        strcmp("a", "A") -> false
+    """
     return one == other
 
 
 def canonify(ctx: "Context", name: str) -> str:
-    """NAME as the name of a class."""
+    """NAME as the name of a class: each byte that is no ASCII letter or digit becomes `_`.
+
+    Never fails; what is behind the first 4095 bytes is cut off.
+    Example:
+        canonify("web-01.example") -> "web_01_example"
+    """
     return values.canonify(name)[:_LONGEST]
 
 
 def canonifyuniquely(ctx: "Context", name: str) -> str:
-    """As `canonify`, and different for different names."""
+    """As `canonify`, with a SHA-1 of NAME behind it: different for different names.
+
+    Never fails.
+    Example:
+        canonifyuniquely("a-b") -> "a_b_c53655d08f3fa32b951ec40c38185e81f09e9ae3"
+    """
     return values.canonify(f"{name}_{hash_(ctx, name, 'sha1')}")
 
 
 def escape(ctx: "Context", plain: str) -> str:
-    """A regular expression that means PLAIN itself."""
+    r"""A regular expression that means PLAIN itself.
+
+    A backslash is put before all but ASCII letters and digits.
+    Never fails; long results are cut at 4093 bytes or so.
+    Example:
+        escape("10.0.0.1") -> "10\.0\.0\.1"
+    """
     return text(
         b"".join(
             [b"%c" % it if chr(it).isalnum() and it < 128 else b"\\%c" % it for it in octets(plain)]
@@ -49,19 +76,36 @@ def escape(ctx: "Context", plain: str) -> str:
 
 
 def hash_(ctx: "Context", hashed: str, algorithm: str) -> str:
-    """The digest of a text, in hexadecimal."""
+    """The digest of a text, in hexadecimal. Not for passwords: see `password`.
+
+    Never fails.
+    Example:
+        hash("hello", "sha1") -> "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"
+    """
     import hashlib
 
     return hashlib.new(algorithm, octets(hashed), usedforsecurity=False).hexdigest()
 
 
 def translatepath(ctx: "Context", path: str) -> str:
-    """PATH as this system writes it."""
+    """PATH as this system writes it: unchanged, here; with backslashes where Windows is.
+
+    Never fails.
+    Example:
+        translatepath("/etc/hosts") -> "/etc/hosts"
+    """
     return path
 
 
 def string_mustache(ctx: "Context", template: str, data: "Any" = None) -> str:
-    """TEMPLATE rendered with DATA, or without it with all variables and classes."""
+    """The mustache TEMPLATE rendered with DATA, or without it with what `datastate` gives.
+
+    {{x}} is escaped for HTML, {{{x}}} is not; {{#x}} {{^x}} {{/x}} are sections, {{.}} is the
+    item, {{@}} its key, {{%x}} and {{$x}} are JSON.
+    Fails if TEMPLATE cannot be rendered or DATA is none.
+    Example:
+        string_mustache("{{#hosts}}{{.}};{{/hosts}}", '{"hosts": ["a", "b"]}') -> "a;b;"
+    """
     from policy import mustache
 
     if data is None:
@@ -80,46 +124,89 @@ def string_mustache(ctx: "Context", template: str, data: "Any" = None) -> str:
 
 
 def string_length(ctx: "Context", measured: str) -> str:
-    """How many octets a text has."""
+    """How many bytes a text has (an `é` has two).
+
+    Never fails.
+    Example:
+        string_length("hello") -> 5
+    """
     return str(len(measured) if measured.isascii() else len(octets(measured)))
 
 
 def string_head(ctx: "Context", whole: str, count: str) -> str:
-    """The first COUNT octets; of a negative COUNT all but the last so many."""
+    """The first COUNT bytes; of a negative COUNT, all but the last so many.
+
+    Never fails.
+    Example:
+        string_head("webserver", 3) -> "web"
+        string_head("webserver", "-6") -> "web"
+    """
     return text(octets(whole)[: integer(ctx, count)])
 
 
 def string_tail(ctx: "Context", whole: str, count: str) -> str:
-    """The last COUNT octets; of a negative COUNT all but the first so many."""
+    """The last COUNT bytes; of a negative COUNT, all but the first so many.
+
+    Never fails.
+    Example:
+        string_tail("webserver", 6) -> "server"
+        string_tail("webserver", "-3") -> "server"
+    """
     number = integer(ctx, count)
     all_of_it = octets(whole)
     return text(all_of_it[-number:] if number < 0 else all_of_it[max(len(all_of_it) - number, 0) :])
 
 
 def string_trim(ctx: "Context", whole: str) -> str:
-    """A text without the blanks at its ends."""
+    """A text without the blanks, tabs and newlines at its ends.
+
+    Never fails.
+    Example:
+        string_trim("  a b  ") -> "a b"
+    """
     return whole.strip(_BLANK)
 
 
 def string_upcase(ctx: "Context", mixed: str) -> str:
-    """A text with its ASCII letters in upper case."""
+    """A text with its ASCII letters in upper case.
+
+    Never fails.
+    Example:
+        string_upcase("web-01") -> "WEB-01"
+    """
     return text(octets(mixed).upper())
 
 
 def string_downcase(ctx: "Context", mixed: str) -> str:
-    """A text with its ASCII letters in lower case."""
+    """A text with its ASCII letters in lower case.
+
+    Never fails.
+    Example:
+        string_downcase("Web-01") -> "web-01"
+    """
     return text(octets(mixed).lower())
 
 
 def string_reverse(ctx: "Context", forward: str) -> str:
-    """The octets of a text from the last to the first."""
+    """The bytes of a text from the last to the first.
+
+    Never fails.
+    Example:
+        string_reverse("abc") -> "cba"
+    """
     return text(octets(forward)[::-1])
 
 
 def string_replace(
     ctx: "Context", whole: str, find: "Any", replacement: "Any", mode: str = "strings"
 ) -> str:
-    """WHOLE with every FIND replaced; in MODE `lists` each of a list by its partner, in turn."""
+    """WHOLE with every FIND replaced; in MODE `lists` each item of FIND by its partner, in turn.
+
+    Plain text, no patterns: see `regex_replace`.
+    Fails in MODE `lists` unless both are lists of the same length.
+    Example:
+        string_replace("a.b.c", ".", "/") -> "a/b/c"
+    """
     pairs = [(find, replacement)] if mode != "lists" else _pairs(ctx, find, replacement)
     result = octets(whole)
     for old, new in pairs:
@@ -140,12 +227,24 @@ def _pairs(ctx: "Context", find: "Any", replacement: "Any") -> list[tuple[str, s
 
 
 def splitstring(ctx: "Context", whole: str, separator: str, most: str) -> tuple[str, ...]:
-    """The first MOST pieces between matches of SEPARATOR."""
+    """The first MOST pieces between matches of the pattern SEPARATOR; what is behind them is lost.
+
+    Deprecated: `string_split` keeps the rest.
+    Never fails: a bad SEPARATOR matches nowhere.
+    Example:
+        splitstring("a,b,c", ",", 2) -> { "a", "b" }
+    """
     return tuple(reading.split(ctx, whole, separator, integer(ctx, most), blanks=True))
 
 
 def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple[str, ...]:
-    """The pieces between matches of SEPARATOR, the last of MOST with all the rest in it."""
+    """The pieces between matches of the pattern SEPARATOR, the last of MOST with the rest.
+
+    Fails if MOST is less than 1 or SEPARATOR is no regular expression.
+    Example:
+        string_split("a:b:c", ":", "inf") -> { "a", "b", "c" }
+        string_split("a:b:c", ":", 2) -> { "a", "b:c" }
+    """
     count = integer(ctx, most)
     if count < 1:
         raise refusal(
@@ -169,7 +268,13 @@ def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple
 
 
 def lastnode(ctx: "Context", whole: str, separator: str) -> str:
-    """What stands behind the last SEPARATOR."""
+    r"""What stands behind the last match of the pattern SEPARATOR, at most the 100th piece.
+
+    All of it if SEPARATOR does not match.
+    Fails if WHOLE is empty.
+    Example:
+        lastnode("www.example.org", "\.") -> "org"
+    """
     pieces = reading.split(ctx, whole, separator, 100, blanks=True)
     if not pieces:
         raise refusal(ctx, "lastnode: there is nothing to split", "verbose")
@@ -177,7 +282,13 @@ def lastnode(ctx: "Context", whole: str, separator: str) -> str:
 
 
 def basename(ctx: "Context", *arguments: str) -> str:
-    """The last node of a path, without the suffix if that is the second argument."""
+    """The last node of PATH, without SUFFIX if it ends so.
+
+    Fails only without any argument.
+    Example:
+        basename("/etc/ssh/sshd_config") -> "sshd_config"
+        basename("/srv/site.tar.gz", ".gz") -> "site.tar"
+    """
     if not arguments:
         raise refusal(ctx, "Function basename requires a filename as first arg!")
     path, suffix = (*arguments, "")[:2]
@@ -186,7 +297,13 @@ def basename(ctx: "Context", *arguments: str) -> str:
 
 
 def dirname(ctx: "Context", path: str) -> str:
-    """The path without its last node."""
+    """PATH without its last node and without double slashes.
+
+    Never fails.
+    Example:
+        dirname("/etc/ssh/sshd_config") -> "/etc/ssh"
+        dirname("sshd_config") -> "."
+    """
     if not path:
         return ""
     nodes = [node for node in path.split("/") if node]
@@ -200,7 +317,14 @@ _REFUSED_MODIFIERS = frozenset("hLqjzt")
 
 
 def format_(ctx: "Context", template: str, *arguments: "Any") -> str:
-    """TEMPLATE with ARGUMENTS in the places of its specifications, as C's printf has it."""
+    r"""TEMPLATE with ARGUMENTS in place of %s %d %o %x %f, as in printf(3), and of %S.
+
+    %d prints 32 bits, %ld prints 64. %S prints the list, array or data that is named, as JSON.
+    Fails if there are too few ARGUMENTS, at a length such as %hd, or if %S finds no container.
+    Example:
+        format("%-5s|%05d", "web", 42) -> "web  |00042"
+        format("%S", '{"a": [1, 2]}') -> "{\"a\":[1,2]}"
+    """
     shown: list[str] = []
     rest = list(arguments)
     for part in printf.parts(template):
