@@ -5,9 +5,10 @@ The JSON is for the server, which cannot evaluate policy itself: server/GRANTS.m
 What cannot be said must not open anything: a denial that cannot be understood fails the evaluation.
 """
 
-from agent import run as runs
+from agent import life
 from agent.host import Host
 from agent.promise import CONDITIONS
+from agent.run import TRUE
 from policy import define, load
 from policy.classes import truth
 from policy.context import Frame, Scope, scope_key
@@ -46,7 +47,7 @@ EXIT_FAILED = 1
 
 def main(settings: "Settings", log: "Log") -> int:
     """`troth access`: 0, or 1 and nothing on stdout if the policy cannot be evaluated."""
-    run = runs.prepare(settings, Host(), log, component="server")
+    run = life.prepare(settings, Host(), log, component="server")
     run.ctx.persist = _nowhere
     try:
         found = grants(run)
@@ -60,7 +61,7 @@ def main(settings: "Settings", log: "Log") -> int:
         log("error", f"{error.filename}: {error.strerror}")
         return EXIT_FAILED
     finally:
-        runs.finish(run)
+        life.finish(run)
     log.show(as_json(found) if settings.json else as_table(found))
     return 0
 
@@ -71,7 +72,7 @@ def _nowhere(_name: str, _minutes: int, _timer: str, _tags: tuple[str, ...]) -> 
 
 def grants(run: "Run") -> "Row":
     """What the policy of RUN grants. Raises PolicyError, Refused, Fatal, OSError."""
-    runs.load_policy(run)
+    life.load_policy(run)
     if "domain" in run.control:
         from agent.facts.identity import qualify
 
@@ -99,7 +100,7 @@ def grants(run: "Run") -> "Row":
 
 
 def _prepared(run: "Run") -> "list[tuple[Bundle, Frame]]":
-    """The server bundles, their variables and classes evaluated: thrice, they may use each other's."""
+    """The server bundles, with their variables and classes: thrice, as they may use each other's."""
     frames: list[tuple[Bundle, Frame]] = []
     for (kind, _), bundle in run.plan.bundles.items():
         if kind != "server":
@@ -226,7 +227,7 @@ def _grant(promiser: str, values: "Row", run: "Run") -> "Row | None":
         "promiser": promiser,
         "value": value,
         **{side: _side(side, values, run) for side in (*ADMITS, *DENIES)},
-        "ifencrypted": values.get("ifencrypted") in runs.TRUE,
+        "ifencrypted": values.get("ifencrypted") in TRUE,
         "maproot": _texts(values.get("maproot", ())),
         "shortcut": values.get("shortcut", ""),
         "report_data_select": _selection(values.get("report_data_select")),
@@ -339,7 +340,7 @@ def _control(run: "Run") -> "Row":
 
 
 def _setting(name: str, value: "Any", run: "Run") -> "Any":
-    """A value of the control body by the type of its attribute; None, and a message, if it fails."""
+    """A value of the control body by the type of its attribute; None if it has no such value."""
     from policy.values import integer
     from policy.vocabulary import body_attribute
 
@@ -349,7 +350,7 @@ def _setting(name: str, value: "Any", run: "Run") -> "Any":
     if row.type == "slist":
         return _texts(value)
     if row.type == "bool":
-        return value in runs.TRUE
+        return value in TRUE
     if row.type != "int":
         return value
     try:

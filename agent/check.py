@@ -3,7 +3,7 @@
 import os
 import time
 
-from agent import run as runs
+from agent import life
 from agent.host import Host
 from agent.log import STDERR
 from agent.options import Settings
@@ -61,9 +61,9 @@ def check(settings: Settings, log: "Log") -> int:
 
 def _examine(settings: Settings, findings: Findings, log: "Log") -> None:
     """Add what is to be said about the policy of SETTINGS to FINDINGS."""
-    run = runs.prepare(settings, Host(), log)
+    run = life.prepare(settings, Host(), log)
     try:
-        runs.load_policy(run, trusting=True)
+        life.load_policy(run, trusting=True)
     except PolicyError as error:
         from policy.diagnostics import as_json
 
@@ -142,9 +142,9 @@ def promises(settings: Settings, log: "Log") -> int:
 
         log.show(language())
         return 0
-    run = runs.prepare(settings, Host(), log)
+    run = life.prepare(settings, Host(), log)
     try:
-        runs.load_policy(run, trusting=True)
+        life.load_policy(run, trusting=True)
         if settings.full_check:
             _check_sequence(run)
     except PolicyError as error:
@@ -164,8 +164,8 @@ def promises(settings: Settings, log: "Log") -> int:
 
 def _check_sequence(run: "Run") -> None:
     """Raise Fatal if a bundle of the sequence does not exist."""
-    for name, _ in runs.sequence(run):
-        runs.bundle_of(run, name)
+    for name, _ in life.sequence(run):
+        life.bundle_of(run, name)
 
 
 def _warned(notes: "list[Note]", settings: Settings, log: "Log") -> bool:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 # subcommand: the module whose `main` does it, what it does
 COMMANDS = {
-    "run": ("agent.run", "keep the promises of a policy"),
-    "plan": ("agent.run", "show what a run would change; change nothing"),
+    "run": ("agent.life", "keep the promises of a policy"),
+    "plan": ("agent.life", "show what a run would change; change nothing"),
     "check": ("agent.check", "find the mistakes in policy"),
     "access": ("agent.access", "show what the server shares, and with whom"),
     "links": ("agent.links", "make cf-agent, cf-promises and the other names of troth"),
 }
 # name of a link: the module whose `main` does it; None if that is still to come
 LINKS = {
-    "cf-agent": "agent.run",
+    "cf-agent": "agent.life",
     "cf-promises": "agent.check",
     "cf-serverd": None,
     "cf-key": None,

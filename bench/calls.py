@@ -54,7 +54,6 @@ l2
     "huge" string => "99999999999999999999";
     "point" string => "2.75";
     "name" string => "sl";
-    "at" string => "@(sl)";
     "dollar" string => "$(const.dollar)";
 """
 
@@ -202,7 +201,7 @@ _TEXTS = (
     "", " ", "a", "abc", "a,b,c", "a,b,,c", ",a,", "a b  c", "é", "10", "-1", "1.5", "1k", "5%",
     "inf", "0x10", "1e3", "any", "linux", "!any", "a.b", "/a/b/c.txt", "[1,2]", "{}", "x=1", "%s",
     "\\d+", "aXbXc", "aaa", "$(scal)", "$(multi)", "$(utf)", "$(empty)", "$(json)", "$(tabs)",
-    "@(sl)", "sl", "$(arr[k1])", "${scal}", "$(d[nest][q])", "$(d[f])", "$(da[2])", "x$(point)",
+    "sl", "$(arr[k1])", "${scal}", "$(d[nest][q])", "$(d[f])", "$(da[2])", "x$(point)",
     "$(const.n)", "$(const.dollar)(scal)", "$(sys.nosuch)",
 )  # fmt: skip
 _TEXT_MAKERS = (
@@ -359,7 +358,7 @@ _NAMES = (
     "other.array",
 )  # fmt: skip
 _STRANGE = (
-    "scal", "nosuch", "", " ", "5", "true", "null", '"str"', "$(json)", "$(name)", "$(at)", "d[",
+    "scal", "nosuch", "", " ", "5", "true", "null", '"str"', "$(json)", "$(name)", "d[",
     "d[nosuch]", "nosuch[x]", "other.nosuch", "nosuch.sl", "@(nosuch)", "@(sl", "sl x", "arr[k1]",
     "sys.nosuch", "5x", "a b", "[", "{", "$(sl)", "$(nosuch)", "x:y.z",
 )  # fmt: skip

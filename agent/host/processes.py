@@ -8,14 +8,12 @@ import os
 import time
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # fields of /proc/PID/stat after the name in brackets
 STATE, PARENT, GROUP, TTY, USER_TIME, SYSTEM_TIME = 0, 1, 2, 4, 11, 12
 NICE, THREADS, START, SIZE, RESIDENT, SCHEDULING = 16, 17, 19, 20, 21, 38
 TIMED = (b"0", b"3")  # ways of scheduling in which a nice value means something
-SHOWN = {code: "?" for code in (*range(32), 127)} | {10: " "}
+SHOWN = dict.fromkeys((*range(32), 127), "?") | {10: " "}
 # major number of a terminal: its name, and from which minor number on
 TERMINALS = {4: ("tty", 0), 204: ("ttyAMA", 64), 229: ("hvc", 0), **dict.fromkeys(
     range(136, 144), ("pts/", 0)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from agent.host import Host
 from agent.host.overlay import Overlay
+from agent.life import evaluate, finish, load_policy, obey, prepare
 from agent.log import Log
 from agent.options import Settings
 from agent.outcome import Outcome
 from agent.planned import Planned
-from agent.run import Run, evaluate, finish, load_policy, obey, prepare
+from agent.run import Run
 
 NOW = 1_800_000_000.0
 FIRED = """
