@@ -546,7 +546,9 @@ MAKERS: dict[str, Maker] = {
     "class-pattern": _words("linux", "any", "nosuch", "lin(ux)", "(", "linu.", "probe_.*"),
     "class-name": _words("linux", "any", "nosuch", "probe_class"),
     "tag": _words("hardclass", "nosuch", "source=.*", "inventory"),
-    "range": _words("[1-3]", "h[08-11]z", "a[3-1]", "[1-10]x", "[0-0]", "[5-5]", "p[2-4", "[-1-2]"),
+    "range": _words("[1-3]", "h[08-11]z", "a[3-1]", "[1-10]x", "p[2-4", "[-1-2]", "[$(zero)-4]"),
+    "step": _words("1", "2", "1", "2", "3"),
+    "levels": _words("0", "1", "2"),
     "shell": _words("noshell", "useshell"),
     "user": _words("root", "daemon", "nosuchuser", "0", "1", "99999", "", "nobody"),
     "users": _words("", "root", "root,daemon", "nosuch", "0", "0,1", ","),
@@ -563,7 +565,7 @@ MAKERS: dict[str, Maker] = {
     "stamp": _words("0", "1", "1000000000", "2147483648", "99999999999", "951782400", "1709164800"),
     "map-mode": _words("none", "canonify", "json"),
     "sysctl": _words("kernel.ostype", "kernel/ostype", "nosuch", "", "kernel", "net.ipv4.ip_forward"),
-    "bundle": _words("other", "default:other", "nosuch", "nosuch:other", "const"),
+    "bundle": _words("other", "default:other", "nosuch", "nosuch:other"),
     "bundle-pattern": _words("default:other", "default:oth.*", "nosuch", "(", "other", "default:[no].*er"),
     "variable-pattern": _words("default:other\\..*", "default:other.data", "nosuch", "(", "other.*", "default:const.n"),
     "other-tag": _words("source=promise", "nosuch", ".*promise", "t1"),
@@ -607,11 +609,11 @@ KINDS = {
     "every": "regex container",
     "execresult": "command shell both|stdout|stderr...",
     "execresult_as_data": "command shell both|stdout|stderr...",
-    "expandrange": "range count",
+    "expandrange": "range step",
     "filesexist": "paths",
     "filter": "regex container bool bool count",
     "findfiles": "globs...",
-    "findfiles_up": "directory relative-glob count...",
+    "findfiles_up": "directory relative-glob levels",
     "format": "template shown...",
     "getclassmetatags": "class-name",
     "getenv": "environment count",
@@ -681,7 +683,7 @@ KINDS = {
     "registryvalue": "text text",
     "returnszero": "command shell",
     "reverse": "container",
-    "search_up": "directory relative-glob count...",
+    "search_up": "directory relative-glob levels",
     "shuffle": "container seed",
     "some": "regex container",
     "sort": "container",
@@ -689,7 +691,7 @@ KINDS = {
     "storejson": "container",
     "strftime": "gmtime|localtime time-form stamp",
     "string_mustache": "mustache container",
-    "string_replace": "text replaced text",
+    "string_replace": "text replaced text -",
     "string_split": "text regex count",
     "sublist": "container head|tail count",
     "sum": "container",
@@ -698,8 +700,8 @@ KINDS = {
     "unique": "container",
     "usemodule": "module text",
     "userexists": "user",
-    "validdata": "json JSON",
-    "validjson": "json",
+    "validdata": "json JSON -",
+    "validjson": "json -",
     "variablesmatching": "variable-pattern other-tag...",
     "variablesmatching_as_data": "variable-pattern other-tag...",
     "variance": "container",
@@ -722,9 +724,14 @@ def _maker(word: str) -> Maker:
 
 
 def _kinds(name: str) -> list[str]:
-    """The kinds of the arguments of NAME: what `KINDS` says, and the signature for the rest."""
+    """The kinds of the arguments of NAME: what `KINDS` says, and the signature for the rest.
+
+    A `-` ends them: the reference takes no more.
+    """
     signature = SIGNATURES[name][1].split()
     special = KINDS.get(name, "").split()
+    if special and special[-1] == "-":
+        return special[:-1]
     return special + signature[len(special) :]
 
 

@@ -4,25 +4,39 @@ import gc
 import marshal
 from typing import Any
 
-from policy import check
+from policy import check, parse
+from policy.cache import Cache, digest
 from policy.compile import unit_of
 from policy.diagnostics import Diagnostic
 from policy.load import notes
-from policy.parse import parse
-from policy.source import Source
+from policy.source import Source, Span, read
+
+
+def grammar(cache: Cache) -> parse.Grammar:
+    """What drives the parser; made by lark once, then kept in CACHE."""
+    sources = [read(file).text.encode() for file in (parse.GRAMMAR, parse.__file__)]
+    name = f"{digest(*sources)}.grammar"
+    kept = cache.get(name)
+    if kept is None:
+        kept = {"tables": parse.tables()}
+        cache.put(name, kept)
+    return parse.build(kept["tables"])
 
 
 def build(
-    path: str, data: bytes, host_package: str = ""
+    path: str, data: bytes, host_package: str = "", driver: parse.Grammar | None = None
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
     """The unit of the file PATH with the content DATA, and all that is to be said about it.
 
-    HOST_PACKAGE is where the functions that look at the host live.
+    HOST_PACKAGE is where the functions that look at the host live, DRIVER what `grammar` gave.
     """
     was_on = gc.isenabled()
     gc.disable()  # a tree of a hundred thousand nodes is no garbage
     try:
-        policy, diagnostics = parse(Source(path, data.decode("utf-8", "surrogateescape")))
+        source = Source(path, data.decode("utf-8", "surrogateescape"))
+        if path.endswith(".json"):
+            return {}, [Diagnostic("not yet supported: policy in JSON", Span(source, 0, 0))]
+        policy, diagnostics = parse.parse(source, driver)
         found = [*diagnostics, *check.check(policy, host_package)]
         found.sort(key=lambda diagnostic: diagnostic.span.start)
         if any(diagnostic.severity == "error" for diagnostic in found):

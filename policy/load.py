@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from policy.cache import Cache
     from policy.context import Context
     from policy.diagnostics import Diagnostic
+    from policy.parse import Grammar
     from policy.plan import Body
     from policy.source import Source
 
@@ -49,6 +50,7 @@ class Loader:
         self.entry = ""
         self.ignore_missing = False
         self._seen: set[str] = set()
+        self._driver: Grammar | None = None
         self.done: set[str] = set()
         ctx.prepare = self.prepare
 
@@ -88,9 +90,11 @@ class Loader:
 
     def _parsed(self, path: str, name: str, data: bytes) -> "dict[str, Any]":
         """The unit of a file that is not in the cache; kept there if it is without mistakes."""
-        from policy.build import build  # lark and all that: only where something is new
+        from policy.build import build, grammar  # lark and all that: only for what is new
 
-        unit, diagnostics = build(path, data, self.host_package)
+        if self._driver is None:
+            self._driver = grammar(self.cache)
+        unit, diagnostics = build(path, data, self.host_package, self._driver)
         _raise_errors(diagnostics)
         self.cache.put(name, unit)
         return unit

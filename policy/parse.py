@@ -8,6 +8,7 @@ are at hand to explain it and to go on behind it.
 from __future__ import annotations
 
 import gc
+import os
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,6 +65,9 @@ COMPARISONS: dict[str, Callable[..., bool]] = {
 }
 
 
+GRAMMAR = os.path.join(os.path.dirname(__file__), "grammar.lark")
+
+
 class Grammar(NamedTuple):
     """What drives the parser. A row maps symbols to the next state, or to `~rule` to reduce by."""
 
@@ -76,11 +80,9 @@ class Grammar(NamedTuple):
 
 def lark() -> Lark:
     """The grammar as lark reads it."""
-    from os.path import dirname, join
-
     from lark import Lark
 
-    with open(join(dirname(__file__), "grammar.lark"), encoding="utf-8") as file:
+    with open(GRAMMAR, encoding="utf-8") as file:
         return Lark(file.read(), parser="lalr", lexer="basic", start="policy")
 
 

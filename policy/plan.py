@@ -127,13 +127,9 @@ class Written:
             if all(name != kind for name, _ in attributes):
                 attributes.append((kind, plan.body(self, kind, ("body", body, ()))))
         attributes = [entry for entry in attributes if entry[1] is not None]
-        found: dict[Rval, None] = {}
-        _references(self.promiser, found)
-        if self.promisee is not None:
-            _references(self.promisee, found)
-        for _, value in attributes:
-            _references(value, found)
-        self.references = tuple(found)
+        self.references = references(
+            self.promiser, self.promisee or "", *[value for _, value in attributes]
+        )
         self.attributes = tuple(attributes)
         if all(_is_constant(value) for _, value in attributes):
             self.constant = {name: _constant(value) for name, value in attributes}
@@ -190,6 +186,14 @@ def _constant(value: "Any") -> "Any":
     if type(value) is Linked:
         return value.constant
     return value[1] if value[0] == "const" else (value[1], value[2])
+
+
+def references(*values: "Any") -> "tuple[Rval, ...]":
+    """The names that `$(...)` in VALUES refer to, in order, inner ones first, each once."""
+    found: dict[Rval, None] = {}
+    for value in values:
+        _references(value, found)
+    return tuple(found)
 
 
 def _references(value: "Any", found: "dict[Rval, None]") -> None:

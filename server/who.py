@@ -11,6 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from policy import regexp
+from server.grants import Grant
 
 Answer: TypeAlias = bool | None
 Test: TypeAlias = "Callable[[Subject], Answer]"
@@ -26,6 +27,7 @@ OF_NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 REFERENCES = ("$(", "${", "@(", "@{")
 CASELESS = regexp.CASELESS | regexp.MULTILINE | regexp.DOTALL
 V4_OCTETS, V6_GROUPS = 4, 8
+MAPPED = 96  # bits before an address of version 4 in one of version 6
 
 
 class Peer(Struct, frozen=True):
@@ -52,8 +54,8 @@ class Subject:
         self.addresses: list[tuple[str, Address | None]] = [
             (str(found), found) for found in map(address, peer.addresses)
         ]
-        self.hosts = [host for host in peer.hosts if OF_NAMES.issuperset(host) and host[:1] != "."]
-        self.hosts = [host for host in self.hosts if host]
+        self.hosts = [host for host in peer.hosts if host[:1] not in ("", ".")]
+        self.hosts = [host for host in self.hosts if OF_NAMES.issuperset(host)]
         self.labels = peer.labels
         self.names = [name.lower() for name in (*self.hosts, *peer.labels) if name]
 
@@ -90,18 +92,21 @@ def denied(tests: Tests, subject: Subject) -> str:
 # the lists of a promise
 
 
-def admits(legacy: Iterable[str], names: Iterable[str], ips: Iterable[str],
-           keys: Iterable[str]) -> Tests:  # fmt: skip
-    """What `admit`, `admit_hostnames`, `admit_ips` and `admit_keys` mean."""
-    sorted_out = [(item, _mixed(item, denies=False)) for item in legacy]
-    return (*sorted_out, *_of_kinds(names, ips, keys))
+def admits(grant: Grant) -> Tests:
+    """Whom GRANT admits."""
+    mixed = [(item, _mixed(item, denies=False)) for item in grant.admit]
+    return (*mixed, *_of_kinds(grant.admit_hostnames, grant.admit_ips, grant.admit_keys))
 
 
-def denies(legacy: Iterable[str], names: Iterable[str], ips: Iterable[str],
-           keys: Iterable[str]) -> Tests:  # fmt: skip
-    """What `deny`, `deny_hostnames`, `deny_ips` and `deny_keys` mean."""
-    sorted_out = [(item, _mixed(item, denies=True)) for item in legacy]
-    return (*sorted_out, *_of_kinds(names, ips, keys))
+def denies(grant: Grant) -> Tests:
+    """Whom GRANT denies."""
+    mixed = [(item, _mixed(item, denies=True)) for item in grant.deny]
+    return (*mixed, *_of_kinds(grant.deny_hostnames, grant.deny_ips, grant.deny_keys))
+
+
+def addresses(items: Iterable[str]) -> Tests:
+    """Whom a list of addresses in a control body means."""
+    return _of_kinds((), items, ())
 
 
 def users(items: Iterable[str]) -> Tests:
@@ -128,7 +133,7 @@ def _mixed(item: str, *, denies: bool) -> Test:
     translated = [_name(name) for name in _translated(item)]
     if denies:  # a pattern that was meant to deny more than its translation does so
         translated.append(_name(item))
-    return (lambda subject: _any([test(subject) for test in translated])) if translated else _unsaid
+    return (lambda subject: _any([test(subject) for test in translated])) if translated else unsaid
 
 
 def _looks_like_addresses(item: str) -> bool:
@@ -157,7 +162,7 @@ def _translated(item: str) -> list[str]:
     return [*([name] if host else []), *([f".{name}"] if domain else [])]
 
 
-def _unsaid(_subject: Subject) -> Answer:
+def unsaid(_subject: object) -> Answer:
     """What an item says that means nothing."""
     return None
 
@@ -178,17 +183,22 @@ def _meaningless(item: str) -> bool:
     return not item or any(mark in item for mark in REFERENCES)
 
 
-def full(pattern: str, options: int = regexp.MULTILINE | regexp.DOTALL) -> Callable[[str], Answer]:
-    """Whether PATTERN matches all of a text; it cannot be said of one that means nothing."""
-    try:
-        compiled = regexp.Pattern(pattern, options)
-    except regexp.BadPattern:
-        return lambda _text: None
+def pattern(
+    text: str, options: int = regexp.MULTILINE | regexp.DOTALL
+) -> Callable[[str], Answer] | None:
+    """What tells whether TEXT, a pattern of the policy, matches all of another; None if it is none.
 
-    def matches(text: str) -> Answer:
+    It cannot be said where the search takes too long.
+    """
+    try:
+        compiled = regexp.Pattern(text, options)
+    except regexp.BadPattern:
+        return None
+
+    def matches(subject: str) -> Answer:
         try:
-            return compiled.full(text)
-        except regexp.BadPattern:  # the search took too long
+            return compiled.full(subject)
+        except regexp.BadPattern:
             return None
 
     return matches
@@ -205,14 +215,14 @@ def _key(text: str) -> str:
 
 def _of_key(item: str) -> Test:
     if item != KEY and _meaningless(item):
-        return _unsaid
+        return unsaid
     wanted = _key(item)
     return lambda subject: subject.key == wanted if subject.key else None
 
 
 def _user(item: str) -> Test:
     if _meaningless(item):
-        return _unsaid
+        return unsaid
     return lambda subject: item in subject.labels
 
 
@@ -227,7 +237,7 @@ def _name(item: str) -> Test:
         found = _any([matches(name) for name in subject.names])
         return found if found or subject.hosts else None
 
-    return _unsaid if matches is None else test
+    return unsaid if matches is None else test
 
 
 def _name_matcher(item: str) -> Callable[[str], Answer] | None:
@@ -237,7 +247,7 @@ def _name_matcher(item: str) -> Callable[[str], Answer] | None:
     if _meaningless(item):
         return None
     if not META.isdisjoint(item):
-        return full(item, CASELESS)
+        return pattern(item, CASELESS)
     if item.startswith("."):
         return lambda name: name.endswith(wanted) and name != wanted
     return wanted.__eq__
@@ -249,7 +259,7 @@ def _name_matcher(item: str) -> Callable[[str], Answer] | None:
 def _ip(item: str) -> Test:
     """An address, a network, the beginning of an address, a range, or a pattern."""
     if item in CONNECTION and item != IP:
-        return _unsaid
+        return unsaid
     if item == IP:
         return lambda subject: _any([text == IP for text, _ in subject.addresses] or [None])
     inside = None if _meaningless(item) else _inside(item)
@@ -258,8 +268,10 @@ def _ip(item: str) -> Test:
             [found is not None and inside(found) for _, found in subject.addresses] or [None]
         )
     if _meaningless(item) or "/" in item or META.isdisjoint(item):
-        return _unsaid
-    matches = full(item)
+        return unsaid
+    matches = pattern(item)
+    if matches is None:
+        return unsaid
     return lambda subject: _any([matches(text) for text, _ in subject.addresses] or [None])
 
 
@@ -283,6 +295,9 @@ def _network(item: str) -> Callable[[Address], bool]:
     if not (size.isascii() and size.isdigit()):
         raise ValueError(item)
     network = ip_network(f"{base}/{size}", strict=False)
+    mapped = network.network_address
+    if isinstance(mapped, IPv6Address) and mapped.ipv4_mapped and network.prefixlen >= MAPPED:
+        network = ip_network(f"{mapped.ipv4_mapped}/{network.prefixlen - MAPPED}")
     return lambda found: found.version == network.version and found in network
 
 
@@ -312,4 +327,7 @@ def _ends(part: str, base: int) -> tuple[int, int]:
     low, dash, high = part.partition("-")
     if not (low.isalnum() and (high.isalnum() or not dash)):
         raise ValueError(part)
-    return int(low, base), int(high if dash else low, base)
+    ends = int(low, base), int(high if dash else low, base)
+    if ends[0] > ends[1]:
+        raise ValueError(part)
+    return ends

@@ -72,11 +72,11 @@ def readfile(ctx: "Context", path: str, limit: str = "0") -> str:
 
 def _lines(ctx: "Context", path: str) -> list[str]:
     """The lines of PATH. Raises OSError."""
-    data = ctx.host.read(path)
-    lines = values.text(data).split("\n")
+    data: bytes = ctx.host.read(path)
+    lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    return lines
+    return [values.text(line.partition(b"\0")[0]) for line in lines]
 
 
 def regline(ctx: "Context", expression: str, path: str) -> bool:
@@ -106,6 +106,8 @@ def countlinesmatching(ctx: "Context", expression: str, path: str) -> str:
     spans = pattern(ctx, expression).full
     try:
         return str(sum(spans(line) for line in _lines(ctx, path)))
+    except IsADirectoryError as error:  # it can be opened, but not read
+        raise refusal(ctx, f"Unable to read from '{path}' (fread: {error.strerror})") from None
     except OSError as error:
         ctx.log(
             "error",
