@@ -9,8 +9,9 @@ from agent import life
 from agent.host import Host
 from agent.promise import CONDITIONS
 from agent.run import TRUE
-from policy import define, load
+from policy import load
 from policy.classes import truth
+from policy.conditions import bound, instances, permitted
 from policy.context import Frame, Scope, scope_key
 from policy.errors import Fatal, PolicyError, Unresolved
 from policy.iterate import items
@@ -42,6 +43,7 @@ DOORS = ("allowconnects", "denyconnects")  # without them more peers may connect
 CONNECTION = ("$(connection.ip)", "$(connection.hostname)", "$(connection.key)")
 BEFORE = ("meta", "vars", "defaults", "classes", "vars")  # the sections that the others build on
 SERVED = ("access", "roles")
+NOBODY = ("", "cf_null")  # items that stand for none
 EXIT_FAILED = 1
 
 
@@ -100,7 +102,7 @@ def grants(run: "Run") -> "Row":
 
 
 def _prepared(run: "Run") -> "list[tuple[Bundle, Frame]]":
-    """The server bundles, with their variables and classes: thrice, as they may use each other's."""
+    """The server bundles, with variables and classes: thrice, as they may use each other's."""
     frames: list[tuple[Bundle, Frame]] = []
     for (kind, _), bundle in run.plan.bundles.items():
         if kind != "server":
@@ -143,8 +145,8 @@ def _instances(written: "Written", names: tuple[str, ...], make: "Any", run: "Ru
     rows: list[Row] = []
 
     def keep(written: "Written", ctx: "Any") -> None:
-        promiser = _connected(define.bound(written, ctx))
-        if define.permitted(written, ctx, run.done):
+        promiser = _connected(bound(written, ctx))
+        if permitted(written, ctx, run.done):
             values = _values(written, names, run)
             row = make(promiser, values, run)
             if row is None:
@@ -153,7 +155,7 @@ def _instances(written: "Written", names: tuple[str, ...], make: "Any", run: "Ru
                 rows.append({**row, **_place(written, values)})
                 run.done.add(values.get("handle", ""))
 
-    define.instances(written, run.ctx, keep)
+    instances(written, run.ctx, keep)
     return rows
 
 
@@ -209,7 +211,7 @@ def _unknown(text: str) -> bool:
 def _texts(value: "Any") -> list[str]:
     """The items of a list, or the one text that stands for it."""
     found = (value,) if isinstance(value, str) else items(value) or ()
-    return [_connected(item) for item in found if item != "cf_null"]
+    return [_connected(item) for item in found if item not in NOBODY]
 
 
 # promises
@@ -286,11 +288,11 @@ def _check_pattern(pattern: str, run: "Run") -> None:
 
 def _path(promiser: str, host: Host) -> str:
     """PROMISER with its links followed as far as it exists; a directory ends with a slash."""
+    resolved = host.realpath(promiser)
     try:
-        found = host.stat(promiser)
+        found = host.stat(resolved)
     except OSError:  # then nothing in it can be read either
         found = None
-    resolved = host.realpath(promiser)
     if found is not None:
         directory = found.st_mode & 0o170000 == 0o040000
     else:

@@ -17,6 +17,9 @@ COMMANDS = {
     "plan": ("agent.life", "show what a run would change; change nothing"),
     "check": ("agent.check", "find the mistakes in policy"),
     "access": ("agent.access", "show what the server shares, and with whom"),
+    "doc": ("agent.doc", "say what a word of the language means"),
+    "key": ("agent.key", "make or show the key of this host"),
+    "peer": ("agent.peer", "the hosts that this one trusts"),
     "links": ("agent.links", "make cf-agent, cf-promises and the other names of troth"),
 }
 # name of a link: the module whose `main` does it; None if that is still to come

@@ -49,7 +49,12 @@ class Settings:
     output: str = "none"  # of the parsed policy: none cf json cf-full json-full
     syntax: str = "none"  # of the description of the language: none json
     warnings: tuple[str, ...] = ()
+    ttl: str = ""  # of an invitation, or of a key beside its successor
+    source: str = ""  # the network that an invitation is for
+    force: bool = False
     release: str = ""  # the directory to tag as checked
+    listing: bool = False  # of all names; FILES are kinds of them
+    word: str = ""  # to look for in what is said about names
     show: str = ""  # instead of a run: help version manual diagnostics
 
     def __init__(self, given: "dict[str, object]") -> None:
@@ -174,6 +179,21 @@ JSON: "Option" = \
 DETAILED: "Option" = \
     ("detailed-exitcode",            "",  "",        "detailed_exitcode", True)
 ACCESS = tuple(option for option in COMMON if option[0] != "bundlesequence")
+DOC: "tuple[Option, ...]" = (
+    ("list",                         "",  "",        "listing",          True),
+    ("search",                       "",  "WORD",    "word",             _text),
+    JSON,
+    *COMMON[-2:],
+)
+# what names the work directory, the amount of talk, and help
+PLACE: "tuple[Option, ...]" = tuple(
+    [row for row in COMMON if row[0] in ("workdir", "log-level", "verbose", "color", "help")]
+)
+PEER: "tuple[Option, ...]" = (
+    ("ttl",                          "",  "TIME",    "ttl",              _text),
+    ("from",                         "",  "NETWORK", "source",           _text),
+    ("force",                        "",  "",        "force",            True),
+)
 CLASSIC: "tuple[Option, ...]" = (
     *COMMON,
     ("file",                         "f", "FILE",    "file",             _text),
@@ -223,6 +243,9 @@ PROGRAMS: "dict[str, tuple[tuple[Option, ...], dict[str, Value]]]" = {
     "plan": ((*COMMON, QUIET, NO_LOCK, JSON), {"plan": True}),
     "check": ((*COMMON, JSON), {}),
     "access": ((*ACCESS, QUIET, JSON), {}),
+    "doc": (DOC, {}),
+    "key": ((*PLACE, JSON), {}),
+    "peer": ((*PLACE, JSON, *PEER), {}),
     "links": ((COMMON[-1],), {}),
     "cf-agent": (AGENT, {}),
     "cf-promises": (PROMISES, {}),
@@ -346,8 +369,10 @@ def _refuse(found: "dict[str, object]") -> None:
 
 def _choose_files(name: str, found: "dict[str, object]", files: list[str]) -> None:
     """Note the policy that FILES or an option name."""
-    if len(files) > 1 and name != "check":
+    if len(files) > 1 and name not in ("check", "doc", "key", "peer"):
         raise Usage("Too many arguments")
+    if name == "doc" and not (files or "listing" in found or "word" in found):
+        raise Usage("troth doc: which name?", "getopt")
     if name == "links" and not files:
         raise Usage("troth links: which directory?", "getopt")
     found["files"] = tuple(files)
@@ -383,4 +408,4 @@ def _colored(name: str, chosen: object, environ: "Mapping[str, str]") -> bool:
     classic = name.startswith("cf-")
     if classic and chosen is None:
         return environ.get("CFENGINE_COLOR") == "1"
-    return os.isatty(1 if classic or name == "plan" else 2)
+    return os.isatty(1 if classic or name in ("plan", "doc") else 2)

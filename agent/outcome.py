@@ -88,12 +88,23 @@ class Change:
 
 
 class Verdict:
-    """A part of a promise that ended without a change: kept, or failed with a message at LEVEL."""
+    """A part of a promise that ended without a change: kept, or failed with a message at LEVEL.
 
-    __slots__ = ("level", "message", "outcome")
+    FIRES: the outcome whose classes are set, where that is another one.
+    """
 
-    def __init__(self, outcome: Outcome, message: str = "", level: str = "verbose") -> None:
+    __slots__ = ("fires", "level", "message", "outcome")
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        message: str = "",
+        level: str = "verbose",
+        *,
+        fires: Outcome | None = None,
+    ) -> None:
         self.outcome = outcome
+        self.fires = outcome if fires is None else fires
         self.message = message
         self.level = level
 

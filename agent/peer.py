@@ -119,36 +119,21 @@ def _invite(settings: "Settings", log: "Log", store: "Store", words: list[str]) 
 
 def _join(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:
     """Trust who sent an invitation, and visit it."""
+    from server.wire.client import visit
+    from server.wire.handshake import Closed
     from server.wire.statements import invitation
+    from server.wire.transport import Cut, Refused
 
     found = invitation(words[0])
     store.identity()  # without one nobody can be visited: say so before anything is written
     peer = store.join(words[0], _label(words[1:], *found.addresses[:1]))
     log.show(f"{peer.label}: {peer.id}")
-    for address in peer.addresses:
-        if _visited(log, store, peer, address):
-            return
-    log("warning", f"'{peer.label}' was not reached: the invitation is shown at the next contact")
-
-
-def _visited(log: "Log", store: "Store", peer: "Peer", address: str) -> bool:
-    """Whether PEER, which invited us, let us in at ADDRESS."""
-    from server.wire.client import Client
-    from server.wire.handshake import Closed, Terms
-    from server.wire.keys import Credentials, digest
-    from server.wire.transport import Cut, Refused, placed
-
-    terms = Terms(credentials=Credentials.new(store.identity(), store.now), clock=store.now * 1000)
-    pin, token = digest(peer.key), store.token(peer.id)
     try:
-        with Client(placed(address), terms, pin, token=token, seconds=VISIT_SECONDS) as session:
-            session.log_in()
+        visit(store, peer, seconds=VISIT_SECONDS).close()
     except (Closed, Cut, Refused, OSError) as error:
-        log("warning", f"'{peer.label}' at {address}: {error}")
-        return False
-    store.joined(peer.id)
+        log("warning", f"'{peer.label}' did not let us in yet, the next visit tries again: {error}")
+        return
     log.show(f"'{peer.label}' let us in")
-    return True
 
 
 def _rotate(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:

@@ -5,7 +5,7 @@ in a plan, shown and applied to an overlay of the host.
 """
 
 from agent.outcome import Change, Outcome, Verdict, merge
-from policy.define import bound, permitted
+from policy.conditions import bound, permitted
 from policy.errors import Unresolved
 from policy.evaluate import evaluate
 from policy.iterate import combinations, iterates
@@ -298,10 +298,10 @@ def _take(step: "Change | Verdict", promise: Promise, run: "Run", lock: bytes | 
     if type(step) is Verdict:
         if step.message:
             run.log(step.level, step.message)
-        outcome = step.outcome
-    else:
-        assert isinstance(step, Change)  # noqa: S101  # the other kind of step
-        outcome = _change(step, promise, run, lock)
+        fire(promise, step.fires, run)
+        return step.outcome
+    assert isinstance(step, Change)  # noqa: S101  # the other kind of step
+    outcome = _change(step, promise, run, lock)
     fire(promise, outcome, run)
     return outcome
 

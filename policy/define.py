@@ -1,130 +1,24 @@
-"""The promises that the language keeps by itself: vars, classes, defaults, meta; and conditions."""
+"""The promises that the language keeps by itself: vars, classes, defaults, meta."""
 
-from policy import classes, strings
+from policy import strings
+from policy.conditions import bound, condition, expression, instances, noted, permitted
 from policy.context import SPECIAL_SCOPES, Variable, scope_key
 from policy.errors import Failed, Fatal, Unresolved
-from policy.evaluate import evaluate
-from policy.iterate import combinations, iterates
+from policy.evaluate import evaluate, expand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from policy.context import Context
     from policy.plan import Written
 
 TYPES = ("string", "int", "real", "slist", "ilist", "rlist", "data")
-LAST_PASS = 3
+_LARGEST = 99999999999
+_LARGEST_REAL = 9.99999e100
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:")
 _DIGITS = frozenset("0123456789")
-
-
-def instances(
-    written: "Written", ctx: "Context", keep: "Callable[[Written, Context], None]"
-) -> None:
-    """Call KEEP for WRITTEN, once for each combination of the lists that it mentions."""
-    if not written.linked:
-        written.link()
-    ctx.this = {}
-    if not written.references or not iterates(written.references, ctx):
-        keep(written, ctx)
-        return
-    for _ in combinations(written.references, ctx):
-        keep(written, ctx)
-
-
-def bound(written: "Written", ctx: "Context") -> str:
-    """Bind `with` and `this.promiser` for WRITTEN; its promiser, expanded.
-
-    In the promiser itself `this.promiser` is that of the iteration before.
-    """
-    ctx.this.pop("with", None)
-    for name, value in written.attributes:
-        if name == "with":
-            _bind_with(value, ctx)
-    promiser = written.promiser
-    text: str = promiser if type(promiser) is str else evaluate(promiser, ctx)
-    ctx.this["promiser"] = text
-    if ctx.announce is not None:
-        ctx.announce(written, text)
-    return text
-
-
-def _bind_with(value: "Any", ctx: "Context") -> None:
-    """Make VALUE the meaning of `$(with)`, unless it cannot be had yet."""
-    try:
-        found = evaluate(value, ctx)
-    except Unresolved:
-        return
-    if type(found) is bool:
-        found = "any" if found else "!any"
-    if type(found) is str and (not strings.expandable(found) or ctx.pass_number >= LAST_PASS):
-        ctx.this["with"] = found
-
-
-# conditions
-
-
-def permitted(written: "Written", ctx: "Context", done: "set[str]") -> bool:
-    """Whether `if`, `unless` and `depends_on` of WRITTEN let it be kept now.
-
-    DONE are the handles of the promises that were kept or repaired in this run.
-    """
-    for name, value in written.attributes:
-        if name == "if":
-            if condition(value, ctx) is not True:
-                return False
-        elif name == "unless":
-            met = condition(value, ctx)
-            if met or (met is None and ctx.pass_number < LAST_PASS):
-                return False
-        elif name == "depends_on" and not _depends(value, ctx, done):
-            return False
-    return True
-
-
-def condition(value: "Any", ctx: "Context") -> bool | None:
-    """Whether the condition VALUE holds; None while that cannot be said."""
-    try:
-        found = evaluate(value, ctx)
-    except Unresolved:
-        return None
-    if type(found) is bool:
-        return found
-    if type(found) is not str or strings.expandable(found):
-        return None
-    return _expression(found, ctx)
-
-
-def _expression(text: str, ctx: "Context") -> bool | None:
-    """Whether the class expression TEXT holds; None, and a message, if it is none."""
-    if "$" in text or "@" in text:
-        return None
-    try:
-        return classes.holds(text, ctx)
-    except classes.BadExpression as error:
-        ctx.log("error", str(error))
-        return None
-
-
-def _depends(value: "Any", ctx: "Context", done: "set[str]") -> bool:
-    """Whether every handle of VALUE belongs to a promise that was kept, of whatever namespace."""
-    try:
-        handles = evaluate(value, ctx)
-    except Unresolved:
-        return False
-    if type(handles) is str:
-        handles = (handles,)
-    return all(handle in done for handle in handles)
-
-
-def _noted(written: "Written", done: "set[str]") -> None:
-    """Remember that WRITTEN was kept, for those that depend on it."""
-    for name, value in written.attributes:
-        if name == "handle":
-            done.add(value)
 
 
 # vars
@@ -138,7 +32,7 @@ def variables(written: "Written", ctx: "Context", done: "set[str]") -> None:
         if permitted(written, ctx, done):
             if _assign(name, written, ctx):
                 ctx.variable_kept(written)
-            _noted(written, done)
+            noted(written, done)
 
     instances(written, ctx, keep)
 
@@ -229,7 +123,7 @@ def _converted(name: str, kind: str, value: "Any", ctx: "Context") -> "Any":
         value = "any" if value else "!any"
     if kind == "string":
         if type(value) is str:
-            return value
+            return expand(value, ctx)
         raise _clash(name, kind, value, ctx)
     if kind in ("int", "real"):
         if type(value) is not str:
@@ -242,7 +136,7 @@ def _converted(name: str, kind: str, value: "Any", ctx: "Context") -> "Any":
             return normalised(value)
         raise _clash(name, kind, value, ctx)
     if type(value) is tuple:
-        return value
+        return tuple([expand(item, ctx) if "$" in item else item for item in value])
     raise _clash(name, kind, value, ctx)
 
 
@@ -271,6 +165,9 @@ def _integer(text: str, ctx: "Context") -> str:
         ctx.log("error", f"Failed to parse integer number: {text}")
         ctx.log("error", f"In attribute 'int', Cannot parse value as integer. Given '{text}'")
         raise Fatal("Cannot continue") from None
+    if abs(number) > _LARGEST:
+        ctx.log("error", f"In attribute 'int', Integer is out of range. Given '{text}'")
+        raise Fatal("Cannot continue")
     return str(number)
 
 
@@ -281,10 +178,14 @@ def _real(text: str, ctx: "Context") -> str:
     if strings.expandable(text):
         raise Unresolved(text)
     try:
-        return f"{real(text):f}"
+        number = real(text)
     except ValueError:
         ctx.log("error", f"Failed to parse real number: {text}")
         raise Failed(text) from None
+    if abs(number) > _LARGEST_REAL:
+        ctx.log("error", f"In attribute 'real', Real value is out of range. Given '{text}'")
+        raise Fatal("Cannot continue")
+    return f"{number:f}"
 
 
 def meta(written: "Written", ctx: "Context", done: "set[str]") -> None:
@@ -361,7 +262,7 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
             return
         if not permitted(written, ctx, done):
             return
-        _noted(written, done)
+        noted(written, done)
         if timer and not minutes:
             ctx.log(
                 "error",
@@ -450,7 +351,7 @@ def _negated(rval: "Any", ctx: "Context") -> bool:
         return False
     if strings.expandable(found):
         return True
-    met = _expression(found, ctx)
+    met = expression(found, ctx)
     return met is not True
 
 

@@ -175,7 +175,7 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
         raise Failed(name)
     if "$" in "".join([arg for arg in args if type(arg) is str]):
         relaxed = name == "ifelse" and len(args) == 3
-        if not relaxed and any(type(arg) is str and expandable(arg) for arg in args):
+        if not relaxed and any([type(arg) is str and _pending(arg) for arg in args]):
             raise Unresolved(name)
     if "K" not in flags or not ctx.cache_functions:
         return function(ctx, *args)
@@ -183,6 +183,33 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
     if key not in ctx.cached_calls:
         ctx.cached_calls[key] = function(ctx, *args)
     return ctx.cached_calls[key]
+
+
+_MAPPED = ("$(this)", "$(this.k)", "$(this.k[1])", "$(this.v)",
+           "${this}", "${this.k}", "${this.k[1]}", "${this.v}")  # fmt: skip
+
+
+def _pending(text: str) -> bool:
+    """Whether an argument holds a reference without a value, so that its function has to wait.
+
+    What a map function binds does not wait, nor does anything beside it; nor does a text whose
+    first reference has a slash in it and none inside: it is a command, `$(/bin/date)`.
+    """
+    starts = [at for at in (text.find("$("), text.find("${")) if at >= 0]
+    if not starts or any([mark in text for mark in _MAPPED]):
+        return False
+    start = min(starts) + 1
+    depth = 0
+    for end in range(start, len(text)):
+        if text[end] in "({":
+            depth += 1
+        elif text[end] in ")}":
+            depth -= 1
+        if not depth:
+            name = text[start + 1 : end]
+            nested = "$(" in name or "${" in name
+            return nested or "/" not in name or text[start] + text[end] not in ("()", "{}")
+    return True
 
 
 def _tally(flags: str, count: int) -> bool:

@@ -44,7 +44,7 @@ def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool)
     looks_back = any(mark in separator for mark in _LOOK_BACK)
     try:
         pattern = regexp.compile(separator)
-        while len(pieces) < most:
+        while not 0 <= most <= len(pieces):
             match = pattern.find(octets, at)
             if match is None or match.octets()[1] == at:
                 break
@@ -57,7 +57,7 @@ def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool)
     except regexp.BadPattern as bad:
         ctx.log("error", str(bad))
     rest = octets[at:]
-    if len(pieces) < most and (rest or (blanks and cut)):
+    if not 0 <= most <= len(pieces) and (rest or (blanks and cut)):
         pieces.append(rest)
     return [values.text(piece) for piece in pieces]
 

@@ -171,7 +171,8 @@ class _Builder:
         if isinstance(self.stack[-1], dict) and self.keys[-1] is None:
             self.keys[-1] = event.value
         else:
-            self._put(_typed(event.value) if event.style in (None, "") else event.value)
+            plain = event.style in (None, "") and event.tag is None
+            self._put(_typed(event.value) if plain else event.value)
 
     def _begin(self, container: "Any") -> None:
         self._put(container)

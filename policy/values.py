@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = (
     "NO_INTEGER", "BadJSON", "Real", "canonify", "children", "container", "dump_json", "formatted",
     "integer", "leading_integer", "leading_real", "named", "normalised", "octets", "parse_json",
-    "raw", "real", "text", "truth",
+    "raw", "real", "text", "truth", "wrapped",
 )  # fmt: skip
 
 # text
@@ -171,9 +171,12 @@ def normalised(value: "Any") -> "Any":
         return [normalised(item) for item in value]
     if isinstance(value, float):
         return float(f"{value:.4f}")
-    if type(value) is int:
-        return (value + 2**31) % 2**32 - 2**31
-    return value
+    return wrapped(value) if type(value) is int else value
+
+
+def wrapped(number: int) -> int:
+    """NUMBER as 32 bits with a sign hold it."""
+    return (number + 2**31) % 2**32 - 2**31
 
 
 def container(ctx: "Context", value: "Any", scalars: bool = False) -> "Any":

@@ -31,11 +31,11 @@ REMEMBERED = 4096  # decisions
 
 
 class Decision(NamedTuple):
-    """Whether it is allowed; why, for our log and never for the peer; and the promise: file:line."""
+    """Whether it is allowed; why, for our log and never for the peer; and by which promise."""
 
     allowed: bool
     reason: str
-    rule: str = ""
+    rule: str = ""  # file:line
 
 
 class Rule:
@@ -53,19 +53,19 @@ class Rule:
         self.admits = admits
         self.denies = denies
         self.matches: Callable[[str], Answer] = who.unsaid
-        self.own = any(variable in name for variable in who.CONNECTION)
+        self.own = False
 
     def denial(self, subject: Subject) -> Decision | None:
         """That it denies SUBJECT, or may mean to."""
         item = who.denied(self.denies, subject)
-        if self.own and not item:
+        if self.own and item is None:
             item = who.denied(self.denies, subject.itself())
-        return Decision(False, f"denied by '{item}'", self.place) if item else None
+        return None if item is None else Decision(False, f"denied by '{item}'", self.place)
 
     def admission(self, subject: Subject) -> Decision | None:
         """That it admits SUBJECT."""
         item = who.admitted(self.admits, subject.itself() if self.own else subject)
-        return Decision(True, f"admitted by '{item}'", self.place) if item else None
+        return None if item is None else Decision(True, f"admitted by '{item}'", self.place)
 
 
 class Grants:
@@ -107,7 +107,7 @@ class Grants:
     def listed(self, name: str, address: str) -> bool:
         """Whether ADDRESS is in the list NAME of the control body; in none if that is not there."""
         subject = Subject(Peer("", (address,)))
-        return bool(who.admitted(self._doors.get(name, ()), subject))
+        return who.admitted(self._doors.get(name, ()), subject) is not None
 
     def may_connect(self, address: str) -> Decision:
         """Whether policy lets ADDRESS connect at all; to be asked before anything is read."""
@@ -116,10 +116,12 @@ class Grants:
         except ValueError as error:
             return Decision(False, str(error))
         allowed = self._doors.get("allowconnects")
-        if allowed is not None and not who.admitted(allowed, subject):
+        if allowed is not None and who.admitted(allowed, subject) is None:
             return Decision(False, "not in allowconnects")
         item = who.denied(self._doors.get("denyconnects", ()), subject)
-        return Decision(not item, f"'{item}' in denyconnects" if item else "may connect")
+        if item is not None:
+            return Decision(False, f"'{item}' in denyconnects")
+        return Decision(True, "nothing keeps it from connecting")
 
     def decide(self, peer: Peer, kind: Kind, name: str) -> Decision:
         """As `may`."""
@@ -201,15 +203,14 @@ class Grants:
     def _sort(self, rule: Rule, kind: str) -> None:
         """Put RULE where requests for a KIND of resource find it."""
         if kind in PATTERNS:
-            rule.own = False
             rule.matches = who.pattern(rule.name) or who.unsaid
             if rule.matches is who.unsaid:
                 self.warnings.append(f"{rule.place}: '{rule.name}' is no pattern: it can only deny")
             self._patterns[kind].append(rule)
-        elif kind == "path" and rule.own:
+        elif kind == "path" and any(variable in rule.name for variable in who.CONNECTION):
+            rule.own = True
             self._moving.append(rule)
         else:
-            rule.own = False
             self._exact.setdefault((kind, rule.name), []).append(rule)
 
     def _abbreviate(self, shortcut: str, path: str, place: str) -> None:
@@ -286,7 +287,7 @@ def _judge(deniers: Sequence[Rule], admitters: Sequence[Rule], subject: Subject)
 
 
 def _of_patterns(rules: Sequence[Rule], name: str, subject: Subject) -> Decision | None:
-    """The decision of the RULES whose patterns match NAME; those that only may match it can deny."""
+    """The decision of the RULES that match NAME; those of which it cannot be said only deny."""
     answers = [(rule, rule.matches(name)) for rule in rules]
     deniers = [rule for rule, answer in answers if answer is not False]
     admitters = [rule for rule, answer in answers if answer]

@@ -1,4 +1,4 @@
-"""The grants of a host as `troth access --json` writes them, GRANTS.md: text to types, or BadGrants.
+"""The grants of a host as `troth access --json` writes them (GRANTS.md): text to types.
 
 Nothing is ignored that is not understood: an attribute from a later release may be a denial.
 """

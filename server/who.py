@@ -21,7 +21,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 IP, HOSTNAME, KEY = "$(connection.ip)", "$(connection.hostname)", "$(connection.key)"
 CONNECTION = (IP, HOSTNAME, KEY)
 META = frozenset("\\^$|?*+()[]{}")  # without the dot, which names are full of
-UNTRANSLATED = frozenset("({[|+?]})")
+UNTRANSLATED = frozenset("({[|+]})")
 OF_ADDRESSES = frozenset("0123456789abcdef.:/[-]*()\\")
 OF_NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 REFERENCES = ("$(", "${", "@(", "@{")
@@ -79,14 +79,14 @@ def address(text: str) -> Address:
     return found if mapped is None else mapped
 
 
-def admitted(tests: Tests, subject: Subject) -> str:
-    """The first item that means SUBJECT for sure, or nothing."""
-    return next((item for item, test in tests if test(subject)), "")
+def admitted(tests: Tests, subject: Subject) -> str | None:
+    """The first item that means SUBJECT for sure."""
+    return next((item for item, test in tests if test(subject)), None)
 
 
-def denied(tests: Tests, subject: Subject) -> str:
-    """The first item that may mean SUBJECT, or nothing."""
-    return next((item for item, test in tests if test(subject) is not False), "")
+def denied(tests: Tests, subject: Subject) -> str | None:
+    """The first item that may mean SUBJECT."""
+    return next((item for item, test in tests if test(subject) is not False), None)
 
 
 # the lists of a promise
@@ -133,7 +133,8 @@ def _mixed(item: str, *, denies: bool) -> Test:
     translated = [_name(name) for name in _translated(item)]
     if denies:  # a pattern that was meant to deny more than its translation does so
         translated.append(_name(item))
-    return (lambda subject: _any([test(subject) for test in translated])) if translated else unsaid
+    tests = [test for test in translated if test is not unsaid]
+    return (lambda subject: _any([test(subject) for test in tests])) if tests else unsaid
 
 
 def _looks_like_addresses(item: str) -> bool:
@@ -146,20 +147,19 @@ def _looks_like_addresses(item: str) -> bool:
 def _translated(item: str) -> list[str]:
     r"""The names that an old pattern stood for: `.*\.example\.com` is `.example.com`.
 
-    None of them if it is one that nobody can translate.
+    Itself if it is not of that kind, nothing if it is one that nobody can translate.
     """
     if not UNTRANSLATED.isdisjoint(item):
         return []
-    host, domain = True, not item.startswith("^")
-    name = item.removeprefix("^")
-    if name.startswith(".*"):
-        name, domain = name[2:], True
-    if name.startswith("\\."):
-        name, host = name[2:], False
-    name = name.removesuffix("$").replace("\\.", ".")
+    tail = item.removeprefix("^")
+    if not tail.startswith(".*"):
+        return [] if "*" in tail else [item]
+    name = tail[2:].removesuffix("$")
+    host = not name.startswith("\\.")
+    name = name.replace("\\.", ".").removeprefix(".")
     if not name or not META.isdisjoint(name):
         return []
-    return [*([name] if host else []), *([f".{name}"] if domain else [])]
+    return [name, f".{name}"] if host else [f".{name}"]
 
 
 def unsaid(_subject: object) -> Answer:
@@ -232,12 +232,14 @@ def _user(item: str) -> Test:
 def _name(item: str) -> Test:
     """A host name, the `.domain` that it is in, or a pattern; None where the host has no name."""
     matches = _name_matcher(item)
+    if matches is None:
+        return unsaid
 
     def test(subject: Subject) -> Answer:
         found = _any([matches(name) for name in subject.names])
         return found if found or subject.hosts else None
 
-    return unsaid if matches is None else test
+    return test
 
 
 def _name_matcher(item: str) -> Callable[[str], Answer] | None:
@@ -308,7 +310,7 @@ def _range(item: str) -> Callable[[Address], bool]:
     """
     base, mark = (16, ":") if ":" in item else (10, ".")
     parts = [_ends(part, base) for part in item.split(mark)]
-    if base == 16 and len(parts) != V6_GROUPS or len(parts) > V6_GROUPS:
+    if base == 16 and len(parts) != V6_GROUPS:
         raise ValueError(item)
     if base == 10 and (len(parts) > V4_OCTETS or any(high > 255 for _, high in parts)):
         raise ValueError(item)

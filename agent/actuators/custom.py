@@ -245,6 +245,7 @@ class Conversation:
         """How the promise ends, now that the module kept it or did not."""
         try:
             answer = self._ask("evaluate_promise")
+            self.run.host.stirred()
         except Broken as broken:
             self.run.log("error", str(broken))
             return Outcome.FAILED

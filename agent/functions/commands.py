@@ -61,7 +61,7 @@ def execresult(ctx: "Context", command: str, shell: str, output: str = "both") -
     """What COMMAND writes to OUTPUT (both, if not given), without blanks at the end.
 
     How it ends does not matter. With `useshell` /bin/sh reads COMMAND; with `noshell` it is an
-    absolute path and words. Run once.
+    absolute path and words.
     Fails if it cannot be run.
     Example:
         execresult("/bin/echo hello", "noshell") -> "hello"
@@ -87,8 +87,7 @@ def execresult_as_data(
 def returnszero(ctx: "Context", command: str, shell: str) -> bool:
     """Whether COMMAND ends with status 0; one that a signal ended counts as if it did.
 
-    With `useshell` /bin/sh reads COMMAND; with `noshell` it is an absolute path and words. Run
-    once.
+    With `useshell` /bin/sh reads COMMAND; with `noshell` it is an absolute path and words.
     Never fails: one that cannot be run is an error in the log and false.
     Example:
         returnszero("/bin/true", "noshell") -> true

@@ -329,6 +329,8 @@ def file_hash(ctx: "Context", path: str, algorithm: str) -> str:
 
     try:
         data = ctx.host.read(path)
+    except IsADirectoryError:  # it can be opened, and nothing is in it
+        data = b""
     except OSError as error:
         ctx.log("info", f"Cannot open file for hashing '{path}'. (fopen: {error.strerror})")
         return "00" * _DIGESTS[algorithm]

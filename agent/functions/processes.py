@@ -1,37 +1,28 @@
 """Functions about processes, as `ps` lists them."""
 
-from policy import regexp, values
+from policy import regexp
 from policy.functions.arguments import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
+    from agent.host.processes import Process
     from policy.context import Context
 
-_PS = "/bin/ps"
-_COLUMNS = (
-    "user:30", "pid", "ppid", "pgid", "pcpu", "pmem", "vsz", "ni", "rss:9", "tname", "nlwp",
-    "stime", "etime", "time", "args",
-)  # fmt: skip
 
-
-def _matching(ctx: "Context", function: str, pattern: str) -> "Iterator[tuple[str, int]]":
-    """The lines and numbers of the processes in whose command PATTERN is found."""
+def _matching(ctx: "Context", function: str, pattern: str) -> "list[Process]":
+    """The processes in whose command PATTERN is found."""
     try:
         expression = regexp.compile(pattern)
     except regexp.BadPattern as bad:
         ctx.log("error", str(bad))
-        return
+        return []
     try:
-        listing = ctx.host.execute([_PS, "-eo", ",".join(_COLUMNS)], merge=False)
+        table = ctx.host.processes(ctx.frame)
     except OSError:
         raise refusal(ctx, f"{function}: could not load the process table?!?!") from None
-    for line in values.text(listing.out).split("\n")[1:]:
-        fields = line.split(None, len(_COLUMNS) - 1)
-        if len(fields) == len(_COLUMNS) and expression.search(fields[-1]) is not None:
-            yield line, int(fields[1])
+    return [process for process in table if expression.search(process.command) is not None]
 
 
 def processexists(ctx: "Context", pattern: str) -> bool:
@@ -42,7 +33,7 @@ def processexists(ctx: "Context", pattern: str) -> bool:
     Example:
         processexists("no such process [x]y") -> false
     """
-    return next(_matching(ctx, "processexists", pattern), None) is not None
+    return bool(_matching(ctx, "processexists", pattern))
 
 
 def findprocesses(ctx: "Context", pattern: str) -> "list[Any]":
@@ -53,5 +44,7 @@ def findprocesses(ctx: "Context", pattern: str) -> "list[Any]":
     Example:
         findprocesses("no such process [x]y") -> []
     """
-    found = [{"line": line, "pid": pid} for line, pid in _matching(ctx, "findprocesses", pattern)]
-    return found[::-1]
+    from agent.host.processes import line
+
+    found = _matching(ctx, "findprocesses", pattern)
+    return [{"line": line(each, ctx.host.owner(each)), "pid": each.pid} for each in reversed(found)]

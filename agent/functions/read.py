@@ -3,7 +3,7 @@
 from agent.functions.data_files import ALL, QUIET, READERS, Unreadable, head, kind_of
 from policy import reading, tables, values
 from policy.errors import Failed
-from policy.functions.arguments import integer, pattern, refusal
+from policy.functions.arguments import integer, pattern, refusal, short
 from policy.functions.logic import is_true
 
 TYPE_CHECKING = False
@@ -61,6 +61,8 @@ def readfile(ctx: "Context", path: str, limit: str = "0") -> str:
         readfile("/tmp/motd") -> "hello"
         readfile("/tmp/motd", 2) -> "he"
     """
+    if integer(ctx, limit) < 0:
+        raise refusal(ctx, f"readfile: requested max size {limit} is less than 0")
     text = _content(ctx, path, limit)
     if text is None:
         raise Failed("readfile")
@@ -153,7 +155,7 @@ def _list(ctx: "Context", args: tuple[str, ...]) -> tuple[str, ...]:
     if text is None:
         raise Failed(path)
     text = reading.stripped(ctx, text, comment, path)
-    return tuple(reading.split(ctx, text, separator, integer(ctx, most), blanks=False))
+    return tuple(reading.split(ctx, text, separator, short(ctx, most), blanks=False))
 
 
 def _numbers(
@@ -221,7 +223,7 @@ def _array(ctx: "Context", args: tuple[str, ...], kind: str, *, indexed: bool = 
     text = _content(ctx, path, size)
     if text is None:
         return "0"
-    layout = reading.Layout(comment, separator, integer(ctx, most), kind)
+    layout = reading.Layout(comment, separator, short(ctx, most), kind)
     return reading.define_array(ctx, array, text, layout, where=path, indexed=indexed)
 
 
@@ -296,7 +298,7 @@ def _rows(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[str
         )
         raise Failed(function)
     text = reading.stripped(ctx, text, comment, path)
-    return reading.rows(ctx, text, separator, integer(ctx, most))
+    return reading.rows(ctx, text, separator, short(ctx, most))
 
 
 def data_readstringarray(ctx: "Context", *args: str) -> "dict[str, Any]":
@@ -335,8 +337,9 @@ def data_readstringarrayidx(ctx: "Context", *args: str) -> "list[Any]":
 
 def _data(ctx: "Context", function: str, path: str, kind: str, most: str = _UNLIMITED) -> "Any":
     """The container in the file PATH of a KIND. Raises Failed."""
+    limit = integer(ctx, most)
     try:
-        return READERS[kind](ctx, path, integer(ctx, most))
+        return READERS[kind](ctx, path, limit if limit >= 0 else ALL)
     except Unreadable as reason:
         loud = kind not in QUIET and ctx.pass_number
         ctx.log("error" if loud else "verbose", f"{function}: {reason}")
@@ -423,6 +426,8 @@ def _table(ctx: "Context", path: str) -> "Iterator[tuple[int, list[str]]]":
     """The rows of a CSV file with their numbers, comments and empty ones left out."""
     try:
         text = values.text(ctx.host.read(path))
+    except IsADirectoryError:  # it can be opened, and has no rows
+        text = ""
     except OSError as error:
         reason = error.strerror
         raise refusal(ctx, f"classfiltercsv: Failed to read file {path}: {reason}") from None
@@ -455,7 +460,7 @@ def classfiltercsv(
     for number, row in rows:
         if width < 0:
             width = len(row)
-            if at >= width:
+            if not 0 <= at < width:
                 raise refusal(
                     ctx,
                     "classfiltercsv: Class expression index is out of bounds. "
@@ -492,7 +497,7 @@ def _sort(ctx: "Context", rows: list[list[str]], at: int, width: int, order: str
             f"classfiltercsv: sorting column ({by}) is the same as class expression column "
             f"({at}). Not sorting data container.",
         )
-    elif by >= width:
+    elif not 0 <= by < width:
         ctx.log(
             "warning",
             f"classfiltercsv: sorting index {by} out of bounds. Not sorting data container.",
@@ -544,7 +549,7 @@ def makerule(ctx: "Context", target: str, sources: "Any") -> str:
 def _groups(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[str]]:
     """The hosts in a file, in groups of so many; this host is called ""."""
     path, comment, size = args
-    many = integer(ctx, size)
+    many = short(ctx, size)
     if many < 2:
         message = f"Function {function}: called with a nonsensical group size of {many}, failing"
         raise refusal(ctx, message, "warning")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from agent.host.execute import Child, Finished
+    from agent.host.processes import Process
 
     Status: TypeAlias = os.stat_result
 
@@ -34,6 +35,7 @@ class Host:
         self.environ: dict[str, str] = dict(os.environ)
         self._users: dict[str | int, pwd.struct_passwd | None] = {}
         self._groups: dict[str | int, grp.struct_group | None] = {}
+        self._processes: tuple[object, list[Process]] | None = None
 
     # looking
 
@@ -294,11 +296,34 @@ class Host:
     def _touched(self, path: str) -> None:
         """Forget who is known: /etc may say something else now."""
         if path.startswith("/etc/"):
-            self._forget()
+            self._users.clear()
+            self._groups.clear()
 
-    def _forget(self) -> None:
+    def stirred(self) -> None:
+        """Something ran, whatever it did: users and processes may be others now."""
         self._users.clear()
         self._groups.clear()
+        self._processes = None
+
+    # processes
+
+    def processes(self, period: object) -> "list[Process]":
+        """All processes, by number. They are looked at once in a PERIOD, and after programs ran."""
+        from agent.host.processes import table
+
+        if self._processes is None or self._processes[0] is not period:
+            self._processes = (period, table())
+        return self._processes[1]
+
+    def owner(self, process: "Process") -> str:
+        """The name of the user that PROCESS acts as, the number if there is none."""
+        user = self.user(process.uid)
+        return str(process.uid) if user is None else user.pw_name
+
+    def kill(self, pid: int, signal: int) -> None:
+        """Send SIGNAL to the process PID."""
+        os.kill(pid, signal)
+        self._processes = None
 
     # ourselves
 
@@ -370,7 +395,7 @@ class Host:
         )
         environ = self.environ if env is None else env
         child = programs.start(programs.arguments(command, shell=shell), environ, settings)
-        self._forget()  # whatever it does, it may be to users
+        self.stirred()
         return child.finish(stdin=stdin, timeout=timeout, limit=limit)
 
     def start(
@@ -391,7 +416,7 @@ class Host:
 
         settings = programs.Settings(cwd=cwd, merge=merge, talk=True, loud=loud)
         environ = self.environ if env is None else env
-        self._forget()
+        self.stirred()
         return programs.start(programs.arguments(command, shell=shell), environ, settings)
 
     def background(self, work: "Callable[[], None]") -> int:
@@ -401,6 +426,7 @@ class Host:
         pid = os.fork()
         if pid == 0:
             alone(work)
+        self._processes = None
         return pid
 
 

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from agent.host import Status
     from agent.host.execute import Child, Finished
+    from agent.host.processes import Process
 
 MOST_LINKS = 40
 EXECUTABLE = 0o111
+DEADLY = (9, 15)  # SIGKILL, and SIGTERM, which few programs refuse
 
 
 class NotRun(OSError):
@@ -96,6 +98,7 @@ class Overlay(Host):
     def __init__(self) -> None:
         super().__init__()
         self._root = _real("/", os.lstat("/"))
+        self._ended: set[int] = set()
 
     # ways through the tree
 
@@ -493,6 +496,16 @@ class Overlay(Host):
     ) -> "Child":
         """Raise NotRun."""
         raise NotRun(errno.ENOTSUP, "not run: nobody can say what it would do", str(command))
+
+    def processes(self, period: object) -> "list[Process]":
+        """The processes without those that were sent a deadly signal."""
+        return [each for each in super().processes(period) if each.pid not in self._ended]
+
+    def kill(self, pid: int, signal: int) -> None:
+        """Note that PID would end of SIGNAL. Raises OSError if it could not be sent."""
+        os.kill(pid, 0)
+        if signal in DEADLY:
+            self._ended.add(pid)
 
     def background(self, work: "Callable[[], None]") -> int:
         """Do WORK at once: it stays in memory, and in another process nobody would see it."""

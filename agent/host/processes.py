@@ -31,11 +31,12 @@ class Process:
 
     __slots__ = (
         "command", "cpu", "elapsed", "group", "nice", "parent", "pid", "resident", "size", "start",
-        "state", "threads", "tty", "uid",
+        "state", "threads", "tty", "uid", "world",
     )  # fmt: skip
 
     def __init__(self, pid: int, fields: list[bytes], world: "World") -> None:
         self.pid = pid
+        self.world = world
         self.uid = 0
         self.command = ""
         self.state = chr(fields[STATE][0])
@@ -78,7 +79,7 @@ def _read(path: str) -> bytes:
     return b"".join(parts)
 
 
-def table() -> tuple[World, list[Process]]:
+def table() -> list[Process]:
     """All processes, by number. Those that end while we look are left out."""
     world = World()
     found = []
@@ -87,7 +88,7 @@ def table() -> tuple[World, list[Process]]:
             found.append(_process(pid, world))
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return world, found
+    return found
 
 
 def _process(pid: int, world: World) -> Process:
@@ -123,8 +124,9 @@ def terminal(number: int) -> str:
     return f"{name}{minor - first + (max(0, major - PTS) << 8)}"
 
 
-def line(process: Process, world: World, owner: str) -> str:
+def line(process: Process, owner: str) -> str:
     """What `ps` prints of PROCESS, whose owner is called OWNER."""
+    world = process.world
     share = min(process.resident * 1000 // world.memory, MANY)
     nice = "-" if process.nice is None else str(process.nice)
     width = world.width
@@ -132,7 +134,7 @@ def line(process: Process, world: World, owner: str) -> str:
         f"{owner:<30} {process.pid:>{width}} {process.parent:>{width}} {process.group:>{width}} "
         f"{_busy(process):>4} {share // 10:>2}.{share % 10} {process.size:>6} {nice:>3} "
         f"{process.resident:>9} {process.tty:<8} {process.threads:>4} "
-        f"{_started(process, world):<5} {_elapsed(process.elapsed):>11} {_used(process.cpu)} "
+        f"{_started(process):<5} {_elapsed(process.elapsed):>11} {_used(process.cpu)} "
         f"{process.command}"
     )
 
@@ -143,9 +145,9 @@ def _busy(process: Process) -> str:
     return str(share // 10) if share > MANY else f"{share // 10}.{share % 10}"
 
 
-def _started(process: Process, world: World) -> str:
+def _started(process: Process) -> str:
     """When PROCESS started: a time of today, a day of this year, or a year."""
-    then, today = time.localtime(process.start), time.localtime(world.now)
+    then, today = time.localtime(process.start), time.localtime(process.world.now)
     if then.tm_year != today.tm_year:
         return time.strftime("%Y", then)
     return time.strftime("%H:%M" if then.tm_yday == today.tm_yday else "%b%d", then)

@@ -23,6 +23,11 @@ def integer(ctx: "Context", text: str) -> int:
         return values.NO_INTEGER
 
 
+def short(ctx: "Context", text: str) -> int:
+    """The integer that TEXT writes, as the 32 bits hold it that most functions have for one."""
+    return values.wrapped(integer(ctx, text))
+
+
 def real(ctx: "Context", text: str) -> float:
     """The number that TEXT writes. Raises Failed."""
     try:

@@ -2,7 +2,7 @@
 
 from policy import reading, tables, values
 from policy.errors import Failed
-from policy.functions.arguments import integer, refusal
+from policy.functions.arguments import refusal, short
 from policy.functions.logic import is_true
 from policy.functions.names import reached
 
@@ -138,16 +138,13 @@ def _expanded(ctx: "Context", value: "Any") -> "Any":
 
 
 def data_expand(ctx: "Context", data: "Any") -> "Any":
-    """A copy of a container with the references to variables in its texts and keys expanded.
+    r"""A copy of a container with the references to variables in its texts and keys expanded.
 
     References to what is not there stay as they are.
     Fails if DATA is no container.
     Example:
-        vars:
-          "raw" data => '{"os": "it is $(const.dollar)(sys.os)"}';
-          "done" data => data_expand("raw");
-        reports:
-          "$(done[os])"; -> it is linux
+        /tmp/site.json holds "{\"os\": \"it is $(sys.os)\"}"
+        data_expand(readjson("/tmp/site.json")) -> {"os":"it is linux"}
     """
     return _expanded(ctx, values.container(ctx, data))
 
@@ -251,8 +248,10 @@ def is_type(ctx: "Context", name: str, expected: str) -> bool:
 def _array(ctx: "Context", args: tuple[str, ...], kind: str, *, indexed: bool = False) -> str:
     """Set the array that ARGS name from the text that they hold."""
     array, text, comment, separator, most, size = args
-    text = values.text(values.octets(text)[: integer(ctx, size)])
-    layout = reading.Layout(comment, separator, integer(ctx, most), kind)
+    limit = short(ctx, size)
+    if limit >= 0:
+        text = values.text(values.octets(text)[:limit])
+    layout = reading.Layout(comment, separator, short(ctx, most), kind)
     where = "string argument 2"
     return reading.define_array(ctx, array, text, layout, where=where, indexed=indexed)
 
@@ -292,9 +291,9 @@ def parseintarray(ctx: "Context", *args: str) -> str:
     Never fails.
     Example:
         vars:
-          "n" int => parseintarray("port", "web:80:443", "#[^\n]*", ":", 10, 1000);
+          "n" int => parseintarray("port", "1:80:443", "#[^\n]*", ":", 10, 1000);
         reports:
-          "$(n)"; -> 1
+          "$(n): $(port[1][2])"; -> 1: 443
     """
     return _array(ctx, args, "int")
 

@@ -107,7 +107,7 @@ def every_class(ctx: "Context") -> "Iterator[tuple[str, tuple[str, ...]]]":
     yield from list(ctx.soft.items())
     for frame in reversed(list(_frames(ctx))):  # outermost first
         prefix = "" if frame.namespace == "default" else f"{frame.namespace}:"
-        for name, tags in list(frame.classes.items()):
+        for name, tags in reversed(list(frame.classes.items())):
             yield prefix + name, tags
 
 

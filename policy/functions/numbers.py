@@ -210,28 +210,37 @@ def expandrange(ctx: "Context", template: str, step: str) -> tuple[str, ...]:
 # chance
 
 
+def _bounds(ctx: "Context", one: str, other: str) -> tuple[int, int]:
+    """Two integers of 32 bits in order. Raises Failed if one is none or they are too far apart."""
+    given = integer(ctx, one), integer(ctx, other)
+    low, high = sorted([values.wrapped(it) for it in given])
+    if values.NO_INTEGER in given or high - low >= 2**31:
+        raise refusal(ctx, f"'{one}' and '{other}' are no range of integers")
+    return low, high
+
+
 def randomint(ctx: "Context", one: str, other: str) -> str:
     """A number from ONE on and below OTHER, another one each time that it is asked for.
 
     A variable may change between the passes of a run: see `hash_to_int`.
-    Never fails.
+    Fails if one of them is no integer, or if they are 2147483648 apart or more.
     Example:
         randomint(7, 8) -> 7
     """
-    low, high = sorted((integer(ctx, one), integer(ctx, other)))
+    low, high = _bounds(ctx, one, other)
     return str(low + int(ctx.random() * (high - low)))
 
 
 def hash_to_int(ctx: "Context", one: str, other: str, text: str) -> str:
     """A number from ONE on and below OTHER that only TEXT decides: to spread hosts.
 
-    Never fails.
+    Fails if one of them is no integer, or if they are 2147483648 apart or more.
     Example:
         hash_to_int(0, 100, "hello") -> 72
     """
     import hashlib
 
-    low, high = sorted((integer(ctx, one), integer(ctx, other)))
+    low, high = _bounds(ctx, one, other)
     if low == high:
         return str(low)
     digest = hashlib.sha256(values.octets(text)).digest()

@@ -11,7 +11,10 @@ _FLAGS = frozenset("-+ #0'")
 
 
 def parts(template: str) -> "Iterator[str]":
-    """TEMPLATE as plain texts and specifications (`%...d`); a `%` that begins none ends it."""
+    """TEMPLATE as plain texts and specifications (`%...d`); a `%` that begins none ends it.
+
+    So does one in which another `%` comes before the conversion, but for `%%` itself.
+    """
     plain = 0
     while True:
         start = template.find("%", plain)
@@ -22,7 +25,7 @@ def parts(template: str) -> "Iterator[str]":
         end = start + 1
         while end < len(template) and template[end] not in _CONVERSIONS:
             end += 1
-        if end == len(template):
+        if end == len(template) or (template[end] == "%" and end > start + 1):
             return
         plain = end + 1
         yield template[start:plain]

@@ -2,7 +2,7 @@
 
 from policy import reading, values
 from policy.functions import printf
-from policy.functions.arguments import integer, pattern, refusal
+from policy.functions.arguments import integer, pattern, refusal, short
 from policy.values import octets, text
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def canonifyuniquely(ctx: "Context", name: str) -> str:
 
     Never fails.
     Example:
-        canonifyuniquely("a-b") -> "a_b_c53655d08f3fa32b951ec40c38185e81f09e9ae3"
+        canonifyuniquely("a-b") -> "a_b_34fafddda8f42376094beb762e514a67b6f019e7"
     """
     return values.canonify(f"{name}_{hash_(ctx, name, 'sha1')}")
 
@@ -234,7 +234,7 @@ def splitstring(ctx: "Context", whole: str, separator: str, most: str) -> tuple[
     Example:
         splitstring("a,b,c", ",", 2) -> { "a", "b" }
     """
-    return tuple(reading.split(ctx, whole, separator, integer(ctx, most), blanks=True))
+    return tuple(reading.split(ctx, whole, separator, short(ctx, most), blanks=True))
 
 
 def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple[str, ...]:
@@ -245,7 +245,7 @@ def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple
         string_split("a:b:c", ":", "inf") -> { "a", "b", "c" }
         string_split("a:b:c", ":", 2) -> { "a", "b:c" }
     """
-    count = integer(ctx, most)
+    count = short(ctx, most)
     if count < 1:
         raise refusal(
             ctx, f"string_split: the number of pieces has to be 1 or more, not {count}", "verbose"
@@ -372,4 +372,7 @@ def _shown(ctx: "Context", argument: "Any") -> str:
         if variable is not None and variable.type == "slist":
             items = [item.replace('"', '\\"') for item in variable.value]
             return "{ " + ", ".join([f'"{item}"' for item in items]) + " }"
+        part = values.named(ctx, argument, scalars=True) if variable is None else None
+        if part is not None:  # even a primitive, if it is inside of a container
+            return values.dump_json(part)
     return values.dump_json(values.container(ctx, argument))

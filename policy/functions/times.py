@@ -4,7 +4,7 @@ import time
 
 from policy import values
 from policy.errors import Failed
-from policy.functions.arguments import integer, refusal
+from policy.functions.arguments import integer, refusal, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _LONGEST = 4095
 
 def _numbers(ctx: "Context", texts: tuple[str, ...]) -> list[int]:
     """TEXTS as integers."""
-    return [integer(ctx, text) for text in texts]
+    return [short(ctx, text) for text in texts]
 
 
 def _local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
@@ -102,7 +102,7 @@ def strftime(ctx: "Context", zone: str, form: str, when: str) -> str:
     Example:
         strftime("gmtime", "%Y-%m-%d %H:%M", 1000000000) -> "2001-09-09 01:46"
     """
-    (seconds,) = _numbers(ctx, (when,))
+    seconds = integer(ctx, when)
     try:
         fields = time.gmtime(seconds) if zone == "gmtime" else time.localtime(seconds)
     except (OverflowError, OSError, ValueError):

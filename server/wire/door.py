@@ -1,0 +1,218 @@
+"""From a connection that somebody opened to a session with a trusted peer, or to nothing.
+
+A Door keeps every limit of PROTOCOL.md §6 that holds before the first request, and the list of
+sessions, so that a peer who is removed is cut off at once.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from server.wire import messages
+from server.wire.handshake import M1, M1_PSK, Closed, Proved, Responder, Terms, knock
+from server.wire.keys import digest
+from server.wire.limits import Bucket, Buckets, Limits, Recent, neighbourhood
+from server.wire.stream import Pipe, SigwireSession
+from server.wire.transport import Cut
+
+# the label of who was proved, if it is trusted or its token opens; called with its address
+Judge = Callable[[Proved, str], Awaitable[str | None]]
+Serve = Callable[[SigwireSession], Awaitable[None]]
+Say = Callable[[str, str], None]  # what happened, and to whom: for the log
+
+
+class Door:
+    """What stands between strangers and sessions.
+
+    TERMS gives what this end brings to a handshake, now; JUDGE says who is trusted; SERVE has the
+    session until it returns. OPEN_TO tells whether an address may come without knowing who we are.
+    """
+
+    def __init__(
+        self, terms: Callable[[], Terms], judge: Judge, serve: Serve, say: Say,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
+        self.counts: Counter[str] = Counter()
+        self.essential: frozenset[str] = frozenset()
+        self.open_to: Callable[[str], bool] = lambda address: False
+        self.limits = limits or Limits()
+        self._terms = terms
+        self._judge = judge
+        self._serve = serve
+        self._say = say
+        now = time.monotonic()
+        self._all = Bucket(self.limits.handshakes[1], now)
+        self._each = Buckets(self.limits.handshakes_address, self.limits.remembered)
+        self._recent = Recent(self.limits.replay_seconds, self.limits.remembered)
+        self._unproved: dict[Pipe, str] = {}  # oldest first, with their neighbourhoods
+        self._sessions: dict[str, list[SigwireSession]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Begin to accept connections; address and port that were taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._pipe, host, port, backlog=1024)
+        name = self._server.sockets[0].getsockname()
+        return str(name[0]), int(name[1])
+
+    async def close(self) -> None:
+        """Accept no more, and end what there is."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def sessions(self) -> list[SigwireSession]:
+        """All that are open."""
+        return [session for sessions in self._sessions.values() for session in sessions]
+
+    def cut(self, peer: str) -> int:
+        """Cut off the peer with this id, at once; how many sessions it had."""
+        found = self._sessions.get(peer, [])
+        for session in found:
+            session.cut()
+        return len(found)
+
+    def _pipe(self) -> Pipe:
+        return Pipe(self.limits.unproved_octets, self._enter)
+
+    def _enter(self, pipe: Pipe) -> None:
+        """Somebody connected."""
+        task = asyncio.get_running_loop().create_task(self._attend(pipe))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _attend(self, pipe: Pipe) -> None:
+        """Everything with one connection, from its first octet to its end."""
+        address, _ = pipe.address
+        self._crowd(pipe, address)
+        try:
+            session = await self._proved(pipe, address)
+            if session is not None:
+                await self._host(session)
+        except (Closed, Cut, TimeoutError) as error:
+            pipe.abort()
+            self._note(_reason(error), address)
+        except asyncio.CancelledError:
+            pipe.abort()
+            raise
+        except Exception as error:
+            pipe.abort()
+            self._note(f"error: {error!r}", address)
+            raise
+        finally:
+            self._unproved.pop(pipe, None)
+
+    def _crowd(self, pipe: Pipe, address: str) -> None:
+        """Note PIPE as one without proof; the oldest of too many have to go."""
+        near = neighbourhood(address)
+        for limit, pipes in (
+            (
+                self.limits.unproved_address,
+                [old for old, at in self._unproved.items() if at == near],
+            ),
+            (self.limits.unproved, list(self._unproved)),
+        ):
+            if len(pipes) >= limit:
+                self._unproved.pop(pipes[0], None)
+                pipes[0].abort()
+                self.counts["crowded"] += 1
+        self._unproved[pipe] = near
+
+    async def _proved(self, pipe: Pipe, address: str) -> SigwireSession | None:
+        """The session that the handshake leads to, None if it was refused. Closed, Cut."""
+        async with asyncio.timeout(self.limits.handshake_seconds):
+            terms = self._terms()
+            m1 = await self._knocked(pipe, address, terms)
+            responder = Responder(terms, m1)
+            m2 = responder.reply()
+            await pipe.write(len(m2).to_bytes(2) + m2, self.limits.write_seconds)
+            if int.from_bytes(await pipe.exactly(2)) != responder.expects:
+                raise Closed("length")
+            proved = responder.finish(await pipe.exactly(responder.expects))
+            label = await self._judge(proved, address)
+            if label is None:
+                raise Closed("untrusted")
+            self._unproved.pop(pipe, None)
+            pipe.lift()
+            session = SigwireSession(pipe, proved, label, self.limits)
+            return session if await self._welcome(session, proved) else None
+
+    async def _knocked(self, pipe: Pipe, address: str, terms: Terms) -> bytes:
+        """M1, if it is worth Diffie-Hellman. Raises Closed, Cut, TimeoutError."""
+        async with asyncio.timeout(self.limits.hello_seconds):
+            m1 = await pipe.exactly(M1_PSK if terms.psk else M1)
+        own = digest(terms.credentials.certificate.identity)
+        ephemeral = knock(m1, own, psk=bool(terms.psk), open_to=self.open_to(address))
+        now = time.monotonic()
+        if self._each.take(neighbourhood(address), 1, now):
+            raise Closed("hurried")
+        if self._all.take(self.limits.handshakes, 1, now):
+            raise Closed("busy")
+        if not self._recent.new(ephemeral, now):
+            raise Closed("repeated")
+        return m1
+
+    async def _welcome(self, session: SigwireSession, proved: Proved) -> bool:
+        """Say whether there is a place for SESSION; if so it has it. Raises Cut."""
+        mine = self._sessions.setdefault(session.peer.id, [])
+        places = self.limits.sessions
+        if session.peer.id not in self.essential:
+            places -= self.limits.reserved
+        if len(mine) >= self.limits.sessions_key or len(self.sessions()) >= places:
+            self._leave(session)
+            self._note("full", session.peer.label)
+            refuse = messages.packed(messages.Refuse(code="try_later"))
+            await session.open(b"", proved.send_key, refuse)
+            await session.end()
+            return False
+        mine.append(session)
+        try:
+            await session.open(b"", proved.send_key, self._greeting(proved))
+        except BaseException:
+            self._leave(session)
+            raise
+        return True
+
+    def _greeting(self, proved: Proved) -> bytes:
+        return messages.packed(
+            messages.Welcome(
+                session=proved.channel[:16],
+                rate=int(self.limits.requests[0]),
+                idle=int(self.limits.idle_seconds),
+            )
+        )
+
+    async def _host(self, session: SigwireSession) -> None:
+        """Have SESSION served. Raises Cut."""
+        self._say("session", session.peer.id)
+        try:
+            await self._serve(session)
+        finally:
+            self._leave(session)
+
+    def _leave(self, session: SigwireSession) -> None:
+        """Forget SESSION."""
+        left = [other for other in self._sessions.get(session.peer.id, []) if other is not session]
+        if left:
+            self._sessions[session.peer.id] = left
+        else:
+            self._sessions.pop(session.peer.id, None)
+
+    def _note(self, reason: str, whom: str) -> None:
+        self.counts[reason] += 1
+        self._say(reason, whom)
+
+
+def _reason(error: Exception) -> str:
+    """The word for ERROR in counts and the log."""
+    match error:
+        case Closed():
+            return str(error)
+        case TimeoutError():
+            return "late"
+        case _:
+            return "cut"

@@ -1,0 +1,315 @@
+"""Sessions over asyncio: the socket, sessions, and how to connect.
+
+A session waits in one place and holds no buffer while nothing comes, so that thousands fit in
+a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from server.wire import messages
+from server.wire.frames import Broken, Receiver, Sender
+from server.wire.handshake import M2, Closed, Initiator, Proved, Terms
+from server.wire.keys import host_id
+from server.wire.limits import Limits
+from server.wire.transport import Cut, Peer, Refused, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOM = memoryview(bytearray(65536))  # what arrives is here only until it is copied, in one thread
+LIMITS = Limits()
+HIGH = 128 * 1024  # octets waiting for us, beyond which the peer has to wait
+
+
+class Pipe(asyncio.BufferedProtocol):
+    """A TCP connection that is read at our pace; ALLOWANCE limits what is read before `lift`.
+
+    MADE is called when it is there.
+    """
+
+    __slots__ = (
+        "_allowance", "_closing", "_data", "_due", "_ended", "_made", "_stuck", "_timer",
+        "_transport", "_waiter",
+    )  # fmt: skip
+
+    def __init__(self, allowance: int = 0, made: Callable[[Pipe], None] | None = None) -> None:
+        self._allowance: int | None = allowance or None
+        self._data = b""
+        self._ended = False
+        self._stuck: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
+        self._made = made
+        self._closing: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
+
+    # what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take TRANSPORT."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP gives such
+        self._transport = transport
+        if self._made is not None:
+            self._made(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next octets go."""
+        return ROOM if self._allowance is None else ROOM[: self._allowance]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Keep what came."""
+        self._data += ROOM[:nbytes]
+        if self._allowance is not None:
+            self._allowance -= nbytes
+        if self._allowance == 0 or len(self._data) > HIGH:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """Nothing more comes."""
+        self._ended = True
+        self._wake()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing comes and nothing goes."""
+        self._ended = True
+        for timer in (self._closing, self._timer):
+            if timer is not None:
+                timer.cancel()
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Too much is on its way."""
+        self._stuck = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """It went."""
+        if self._stuck is not None and not self._stuck.done():
+            self._stuck.set_result(None)
+        self._stuck = None
+
+    # what we call
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Address and port of the other end."""
+        host, port = (self._transport.get_extra_info("peername") or ("0.0.0.0", 0))[:2]  # noqa: S104
+        return str(host).removeprefix("::ffff:"), int(port)  # of a socket for both versions
+
+    async def exactly(self, size: int) -> bytes:
+        """The next SIZE octets. Raises Cut."""
+        while len(self._data) < size:
+            await self._more()
+        found, self._data = self._data[:size], self._data[size:]
+        return found
+
+    async def some(self, due: float = math.inf) -> bytes:
+        """What has come, at least an octet. Raises Cut, TimeoutError at DUE by the loop's clock."""
+        while not self._data:
+            self._watch(due)
+            await self._more()
+        found, self._data = self._data, b""
+        if self._allowance is None and not self._ended:
+            self._transport.resume_reading()
+        return found
+
+    def lift(self) -> None:
+        """Read from now on whatever comes."""
+        self._allowance = None
+        if not self._ended:
+            self._transport.resume_reading()
+
+    async def write(self, data: bytes, seconds: float) -> None:
+        """Send DATA; Cut if the other end does not take it within SECONDS."""
+        if self._ended or self._transport.is_closing():
+            raise Cut("the connection is gone")
+        self._transport.write(data)
+        if self._stuck is None:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(self._stuck)
+        except TimeoutError:
+            self.abort()
+            raise Cut("the peer does not read") from None
+
+    def close(self, seconds: float) -> None:
+        """Send what is left, then close; after SECONDS whether it was taken or not."""
+        self._transport.close()
+        loop = asyncio.get_running_loop()
+        self._closing = loop.call_later(seconds, self._transport.abort)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    async def _more(self) -> None:
+        if self._ended:
+            raise Cut("the connection ended")
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _watch(self, due: float) -> None:
+        """Have the next wait end at DUE.
+
+        The timer is left where it was if it comes first, and looks again when it goes off: most
+        waits are short, and to set a timer for each would cost more than the wait.
+        """
+        self._due = due
+        if due < math.inf and (self._timer is None or due < self._timer.when()):
+            if self._timer is not None:
+                self._timer.cancel()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(due, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The timer went off."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._due <= loop.time():
+            self._waiter.set_exception(TimeoutError())
+        else:
+            self._watch(self._due)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class SigwireSession:
+    """A session of this protocol, once the handshake is done; see transport.Session."""
+
+    __slots__ = ("_limits", "_pipe", "_receiver", "_sender", "_waiting", "peer", "subscribed")
+
+    def __init__(self, pipe: Pipe, proved: Proved, label: str, limits: Limits) -> None:
+        address, port = pipe.address
+        self.peer = Peer(
+            id=host_id(proved.identity),
+            identity=proved.identity,
+            label=label,
+            address=address,
+            port=port,
+            skew=proved.skew,
+        )
+        self.subscribed = False
+        self._pipe = pipe
+        self._limits = limits
+        self._sender = Sender(proved, time.monotonic)
+        self._receiver = Receiver(proved.receive_key, proved.channel, limits.max_message)
+        self._waiting: deque[bytes] = deque()
+
+    async def open(self, before: bytes, key: bytes, message: bytes = b"") -> None:
+        """Send in one write BEFORE, our direction's header, and a first MESSAGE. Raises Cut."""
+        data = before + self._sender.header(key)
+        if message:
+            data += self._sender.message(message)
+        await self._pipe.write(data, self._limits.write_seconds)
+
+    async def send(self, message: bytes) -> None:
+        """Send MESSAGE. Raises Cut."""
+        try:
+            frames = self._sender.message(message)
+        except Broken as error:
+            self.cut()
+            raise Cut(str(error)) from None
+        await self._pipe.write(frames, self._limits.write_seconds)
+
+    async def receive(self, seconds: float) -> bytes | None:
+        """The next message; None after an orderly end. Raises Cut, TimeoutError after SECONDS.
+
+        A message that has started has to be whole within its own time, whatever SECONDS says.
+        """
+        while not self._waiting:
+            if self._receiver.ended:
+                return None
+            if self._receiver.started:
+                await self._complete()
+                continue
+            due = asyncio.get_running_loop().time() + seconds
+            self._take(await self._pipe.some(due))
+        return self._waiting.popleft()
+
+    async def _complete(self) -> None:
+        """Read until the message that has started is whole. Raises Cut."""
+        due = asyncio.get_running_loop().time() + self._limits.message_seconds
+        try:
+            while self._receiver.started and not self._waiting:
+                self._take(await self._pipe.some(due))
+        except TimeoutError:
+            self.cut()
+            raise Cut("a message took too long to come") from None
+
+    async def end(self) -> None:
+        """End it in good order."""
+        try:
+            await self._pipe.write(self._sender.final(), self._limits.write_seconds)
+        except Cut:
+            self._pipe.abort()
+        else:
+            self._pipe.close(self._limits.write_seconds)
+
+    def cut(self) -> None:
+        """End it at once."""
+        self._pipe.abort()
+
+    def _take(self, data: bytes) -> None:
+        """Decrypt DATA. Raises Cut."""
+        try:
+            self._waiting.extend(self._receiver.feed(data))
+        except Broken as error:
+            self.cut()
+            raise Cut(str(error)) from None
+
+
+async def connect(
+    address: tuple[str, int], terms: Terms, pin: bytes | None, label: str,
+    *, token: bytes = b"", first: bytes = b"", limits: Limits = LIMITS,
+) -> SigwireSession:  # fmt: skip
+    """A session with the host at ADDRESS whose identity has the digest PIN.
+
+    FIRST is a request that goes along with the last message of the handshake. Raises OSError and
+    TimeoutError if nobody is there, Closed if it is somebody else, Cut if it hangs up, Refused.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(limits.handshake_seconds):
+        _, pipe = await loop.create_connection(Pipe, *address)
+        try:
+            initiator = Initiator(terms, pin, token)
+            await pipe.write(initiator.hello(), limits.write_seconds)
+            if int.from_bytes(await pipe.exactly(2)) != M2:
+                raise Closed("length")
+            m3, proved = initiator.finish(await pipe.exactly(M2))
+            session = SigwireSession(pipe, proved, label, limits)
+            await session.open(len(m3).to_bytes(2) + m3, proved.send_key, first)
+            await welcomed(session, limits)
+        except BaseException:
+            pipe.abort()
+            raise
+    return session
+
+
+async def welcomed(session: Session, limits: Limits) -> messages.Welcome:
+    """What SESSION begins with. Raises Refused, Cut."""
+    opening = await session.receive(limits.handshake_seconds)
+    try:
+        said = messages.answer(opening or b"")
+    except messages.BadMessage as error:
+        raise Cut(f"no welcome: {error}") from None
+    if isinstance(said, messages.Refuse):
+        raise Refused(said.code)
+    if not isinstance(said, messages.Welcome):
+        raise Cut("no welcome")
+    return said
