@@ -248,6 +248,8 @@ def _side(side: str, values: "Row", run: "Run") -> list[str]:
 
 def _resource(kind: str, promiser: str, values: "Row", run: "Run") -> "tuple[str | None, Any]":
     """What a request calls the resource of a promise, None if nothing can; and its value."""
+    if not promiser and kind != "literal":
+        return _refused(f"a {kind} without a name", run)
     if _unknown(promiser) or _unknown(kind):
         return _refused(f"'{promiser}' has no value yet", run)
     if kind == "path":
@@ -255,7 +257,7 @@ def _resource(kind: str, promiser: str, values: "Row", run: "Run") -> "tuple[str
             return _refused(f"'{promiser}' is not an absolute path", run)
         return _path(promiser, run.host), None
     if kind == "literal":
-        if "handle" not in values:
+        if not values.get("handle"):
             return _refused(f"the literal '{promiser}' needs a handle to be asked for", run)
         return values["handle"], promiser
     if any(name in promiser for name in CONNECTION):

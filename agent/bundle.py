@@ -33,7 +33,7 @@ def perform(
     key = scope_key(bundle.namespace, bundle.name)
     if key in ctx.unprepared and not bundle.params:
         ctx.prepare(key)
-    ctx.unprepared.discard(key)
+    ctx.unprepared -= {key, f"{key}_meta"}
     scope = ctx.scopes.setdefault(key, Scope())
     if not sequence:
         scope.arrays.clear()

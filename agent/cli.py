@@ -158,6 +158,10 @@ def launch() -> None:
 
     sys.meta_path.append(Packages)
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it was closed before we began
+            try:
+                stream.flush()
+            except OSError:
+                status = status or EXIT_USAGE
     os._exit(status)

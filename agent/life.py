@@ -2,9 +2,11 @@
 
 import os
 import stat
+import sys
 
 from agent import bundle as bundles
 from agent.outcome import OUTCOMES, Outcome, merge
+from agent.promise import minutes
 from agent.run import FUNCTIONS, TRUE, Run, function, words
 from policy import cache, load
 from policy.context import Context, Frame, Scope, Variable
@@ -31,6 +33,7 @@ MODES = {
     "verbose": "verbose_mode",
     "debug": "debug_mode",
 }
+DEEPEST = 12_000  # Python frames: methods some hundred deep
 EXIT_FAILED = 1
 EXIT_ABORTED = 6
 
@@ -123,12 +126,20 @@ def _augmented(run: Run) -> None:
         return
     names = ("def.json",) if settings.ignore_preferred else ("def_preferred.json", "def.json")
     for name in names:
-        found = run.host.stat(f"{directory}/{name}")
-        if found is not None and stat.S_ISREG(found.st_mode):
+        if _is_file(run.host, f"{directory}/{name}"):
             from agent import augments
 
             augments.load_augments(run.ctx, f"{directory}/{name}", run.log)
             return
+
+
+def _is_file(host: "Host", path: str) -> bool:
+    """Whether PATH is a plain file, as far as we are allowed to see."""
+    try:
+        found = host.stat(path)
+    except OSError:
+        return False
+    return found is not None and stat.S_ISREG(found.st_mode)
 
 
 def load_policy(run: Run, *, trusting: bool = False) -> None:
@@ -177,8 +188,8 @@ def obey(run: Run) -> None:
     """Do what the control bodies say about the run itself."""
     control, ctx = run.control, run.ctx
     run.dry = run.dry or control.get("dryrun") in TRUE
-    run.if_elapsed = int(control.get("ifelapsed", run.if_elapsed))
-    run.expire_after = int(control.get("expireafter", run.expire_after))
+    run.if_elapsed = minutes(control.get("ifelapsed"), run.if_elapsed)
+    run.expire_after = minutes(control.get("expireafter"), run.expire_after)
     run.top_down = control.get("evaluation_order") == "top_down"
     ctx.cache_functions = control.get("cache_system_functions", "true") in TRUE
     for name in words(control.get("addclasses")):
@@ -262,6 +273,7 @@ def finish(run: Run) -> None:
 
 def execute(run: Run) -> int:
     """Load, evaluate, finish: the exit status of `cf-agent`."""
+    sys.setrecursionlimit(DEEPEST)
     try:
         if not _loaded(run):
             run.invalid = True
@@ -273,6 +285,10 @@ def execute(run: Run) -> int:
         return EXIT_FAILED
     except Aborted:
         return EXIT_ABORTED
+    except RecursionError:
+        bundle = run.ctx.frame.bundle
+        run.log("error", f"Fatal CFEngine error: calls are nested too deeply, in bundle '{bundle}'")
+        return EXIT_FAILED
     finally:
         finish(run)
     return 0

@@ -5,7 +5,7 @@ in a plan, shown and applied to an overlay of the host.
 """
 
 from agent.outcome import Change, Outcome, Verdict, merge
-from policy.conditions import bound, permitted
+from policy.conditions import bound, handle_of, permitted
 from policy.errors import Unresolved
 from policy.evaluate import evaluate
 from policy.iterate import combinations, iterates
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.run import Run
+    from policy.context import Context
     from policy.plan import Written
 
 CONDITIONS = frozenset(("if", "unless", "with", "depends_on"))
@@ -67,11 +68,6 @@ class Promise:
         return line
 
     @property
-    def handle(self) -> str:
-        """Its handle, or the one that it gets from its place."""
-        return handle(self.written)
-
-    @property
     def comment(self) -> str:
         """Why it is made, if that is said."""
         return str(self.attributes.get("comment", ""))
@@ -87,11 +83,11 @@ class Promise:
         return value if isinstance(value, dict) else None
 
 
-def handle(written: "Written") -> str:
-    """The handle of WRITTEN: as written, or made of its file and line."""
+def handle(written: "Written", ctx: "Context") -> str:
+    """The handle of WRITTEN, expanded, or one made of its file and line."""
     for name, value in written.attributes:
-        if name == "handle" and type(value) is str:
-            return value
+        if name == "handle":
+            return handle_of(value, ctx)
     from policy.values import canonify
 
     base = written.path.rpartition("/")[2]
@@ -166,6 +162,9 @@ def _attributes(written: "Written", run: "Run") -> "dict[str, Any]":
     for name, value in written.attributes:
         if name in CONDITIONS:
             continue
+        if name == "handle":
+            found[name] = handle_of(value, run.ctx)
+            continue
         try:
             result = evaluated(value, run.ctx)
         except Unresolved:
@@ -223,10 +222,11 @@ def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcom
     locks = run.locks
     assert locks is not None  # noqa: S101  # the caller looked
     action = promise.body("action") or {}
-    elapsed = _minutes(action.get("ifelapsed"), run.if_elapsed)
-    expire = _minutes(action.get("expireafter"), run.expire_after)
+    elapsed = minutes(action.get("ifelapsed"), run.if_elapsed)
+    expire = minutes(action.get("expireafter"), run.expire_after)
     key = locks.key(identity)
     if not locks.may(key, elapsed, expire, promise.promiser):
+        run.left_alone += 1
         return Outcome.SKIPPED
     outcome = kept(promise, run, key)
     if run.planned is None and outcome is not Outcome.SKIPPED and not promise.again:
@@ -234,7 +234,7 @@ def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcom
     return outcome
 
 
-def _minutes(text: "Any", default: int) -> int:
+def minutes(text: "Any", default: int) -> int:
     """The minutes that TEXT says, or DEFAULT."""
     return int(text) if isinstance(text, str) and text.isdigit() else default
 
@@ -248,8 +248,8 @@ def kept(promise: Promise, run: "Run", lock: bytes | None = None) -> Outcome:
     outcome = converge(promise, run, lock)
     if level is not None:
         run.log.restore(level)
-    if outcome in (Outcome.KEPT, Outcome.REPAIRED):
-        run.done.add(promise.handle)
+    if outcome in (Outcome.KEPT, Outcome.REPAIRED) and "handle" in promise.attributes:
+        run.done.add(handle(promise.written, run.ctx))
     if action and outcome is not Outcome.SKIPPED:
         _log_ending(promise, action, outcome, run)
     run.tell_afterwards()
@@ -386,7 +386,7 @@ def _set_outcome_class(name: str, body: "dict[str, Any]", run: "Run") -> None:
     ctx = run.ctx
     if name in ctx.hard:
         run.log("error", f"You cannot use reserved hard class '{name}' as post-condition class")
-    minutes = _minutes(body.get("persist_time"), 0)
+    minutes = minutes(body.get("persist_time"), 0)
     private = body.get("scope") == "bundle"
     if private and minutes:
         run.log(

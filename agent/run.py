@@ -58,6 +58,7 @@ class Run:
         self.results: dict[str, str] = {}
         self.afterwards: list[tuple[str, str]] = []  # log lines for when the promise has ended
         self.counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+        self.left_alone = 0  # promises whose locks say that it is too early
         self.children: list[int] = []
         self.modules: dict[str, Module] = {}
         self.aborting = ""
@@ -173,21 +174,30 @@ class Run:
             self.planned.note(step, promise)
 
     def in_background(self, promise: "Promise", lock: bytes | None) -> Outcome:
-        """Keep PROMISE in a child; the run goes on without an outcome of it."""
+        """Keep PROMISE in a child; the run goes on without an outcome of it.
+
+        The child holds the lock: it is written down before it starts, and given back at its end.
+        """
         from agent.promise import converge
 
         if self.planned is not None or self.dry:
             return converge(promise, self, lock)
         self.log.flush()
+        if lock is not None and self.locks is not None and not self.locks.begin(lock):
+            return Outcome.SKIPPED
         child = os.fork()
         if child:
             self.children.append(child)
             return Outcome.SKIPPED
         status = 1
         try:
-            self.state = None
-            status = int(converge(promise, self) > Outcome.REPAIRED)
+            outcome = converge(promise, self)
             self.tell_afterwards()
+            if lock is not None and self.locks is not None:
+                self.locks.finish(lock, changed=True)
+            status = int(outcome > Outcome.REPAIRED)
+        except Exception as error:  # the top of this process: say it, the run outside goes on
+            self.log("critical", f"{promise.type} promise '{promise.promiser}': {error!r}")
         finally:
             self.log.flush()
             os._exit(status)
@@ -257,7 +267,7 @@ def _handle(run: Run) -> str | None:
     from agent.promise import handle
 
     written = run.ctx.written
-    return handle(written) if hasattr(written, "bundle") else None
+    return handle(written, run.ctx) if hasattr(written, "bundle") else None
 
 
 def _caller(run: Run) -> str | None:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from policy import classes, strings, syntax, vocabulary
 from policy.json_text import parse_json
-from policy.values import canonify
 
 if TYPE_CHECKING:
     from policy.strings import Rval
@@ -99,8 +98,6 @@ def _promise(kind: str, promise: syntax.Promise) -> tuple[Any, ...]:
         value = _value(vocabulary.kind_of(kind, attribute.name), attribute)
         if kind in vocabulary.OF_PROMISES:
             value = _checked(value, vocabulary.attribute(kind, attribute.name))
-        if attribute.name == "handle" and isinstance(attribute.value, syntax.Text | syntax.Name):
-            value = canonify(attribute.value.value)
         attributes.append(("if" if attribute.name == "ifvarclass" else attribute.name, value))
     return (
         promise.span.line,

@@ -112,8 +112,22 @@ def _depends(value: "Any", ctx: "Context", done: "set[str]") -> bool:
     return all(handle in done for handle in handles)
 
 
-def noted(written: "Written", done: "set[str]") -> None:
+def noted(written: "Written", ctx: "Context", done: "set[str]") -> None:
     """Remember that WRITTEN was kept, for those that depend on it."""
     for name, value in written.attributes:
         if name == "handle":
-            done.add(value)
+            done.add(handle_of(value, ctx))
+
+
+def handle_of(value: "Any", ctx: "Context") -> str:
+    """The handle that VALUE gives: expanded, but not by iteration; then as classes are spelled."""
+    from policy.values import canonify
+
+    wheels, ctx.wheels = ctx.wheels, {}
+    try:
+        text = evaluate(value, ctx)
+    except Unresolved:
+        text = ""
+    finally:
+        ctx.wheels = wheels
+    return canonify(text if type(text) is str else "")

@@ -222,7 +222,7 @@ class Context:
         self.agent: Any = None
         self.written: Any = None
         self.version = 0
-        self.depth = 0
+        self.expanding: set[str] = set()
         self.unprepared: set[str] = set()
         self.prepare: Callable[[str], None] = self.unprepared.discard
         self.special: Callable[[str], str | None] = _nothing_special

@@ -32,7 +32,7 @@ def variables(written: "Written", ctx: "Context", done: "set[str]") -> None:
         if permitted(written, ctx, done):
             if _assign(name, written, ctx):
                 ctx.variable_kept(written)
-            noted(written, done)
+            noted(written, ctx, done)
 
     instances(written, ctx, keep)
 
@@ -77,14 +77,20 @@ def about(written: "Written", ctx: "Context") -> tuple[tuple[str, ...], str]:
     comment = ""
     for name, value in written.attributes:
         if name == "meta":
-            try:
-                found = evaluate(value, ctx)
-            except Unresolved:
-                continue
-            tags += found if type(found) is tuple else (found,)
+            found = _worth(value, ctx)
+            tags += found if type(found) is tuple else () if found is None else (found,)
         elif name == "comment":
-            comment = evaluate(value, ctx)
+            with_comment = _worth(value, ctx)
+            comment = with_comment if type(with_comment) is str else ""
     return tags, comment
+
+
+def _worth(value: "Any", ctx: "Context") -> "Any":
+    """What VALUE is worth; None if a function in it has no value."""
+    try:
+        return evaluate(value, ctx)
+    except Unresolved:
+        return None
 
 
 def _settable(name: str, written: "Written", ctx: "Context") -> bool:
@@ -123,7 +129,9 @@ def _converted(name: str, kind: str, value: "Any", ctx: "Context") -> "Any":
         value = "any" if value else "!any"
     if kind == "string":
         if type(value) is str:
-            return expand(value, ctx)
+            value = expand(value, ctx)
+            _not_of_itself(name, value, ctx)
+            return value
         raise _clash(name, kind, value, ctx)
     if kind in ("int", "real"):
         if type(value) is not str:
@@ -138,6 +146,15 @@ def _converted(name: str, kind: str, value: "Any", ctx: "Context") -> "Any":
     if type(value) is tuple:
         return tuple([expand(item, ctx) if "$" in item else item for item in value])
     raise _clash(name, kind, value, ctx)
+
+
+def _not_of_itself(name: str, value: str, ctx: "Context") -> None:
+    """Raise Fatal if the text VALUE of the variable NAME mentions NAME, by whatever detour."""
+    if "$" in value and (f"$({name})" in value or f"${{{name}}}" in value):
+        ctx.log(
+            "error", f"Scalar variable '{name}' contains itself (non-convergent) '{value[:200]}'"
+        )
+        raise Fatal(f"Variable '{name}' contains itself indirectly - an unkeepable promise")
 
 
 def _clash(name: str, kind: str, value: "Any", ctx: "Context") -> Fatal:
@@ -237,9 +254,15 @@ def _replaceable(have: Variable, pattern: "Any", ctx: "Context") -> bool:
         return False
     from policy import regexp
 
-    text = evaluate(pattern, ctx)
+    text = _worth(pattern, ctx)
+    if type(text) is not str:
+        return False
     values = have.value if type(have.value) is tuple else (have.value,)
-    return all(type(value) is str and regexp.full(text, value) for value in values)
+    try:
+        return all(type(value) is str and regexp.full(text, value) for value in values)
+    except regexp.BadPattern as error:
+        ctx.log("error", str(error))
+        return False
 
 
 # classes
@@ -262,7 +285,7 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
             return
         if not permitted(written, ctx, done):
             return
-        noted(written, done)
+        noted(written, ctx, done)
         if timer and not minutes:
             ctx.log(
                 "error",

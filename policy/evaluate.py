@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from policy.context import Context
     from policy.strings import Rval
 
-MAX_DEPTH = 40  # references in the values of references; beyond it they go round in circles
-
 
 def evaluate(rval: "Rval", ctx: "Context") -> "Any":
     """The value of RVAL in CTX: text, a tuple of texts, a container, or a bool (class functions).
@@ -48,12 +46,12 @@ def _var(rval: "Any", ctx: "Context") -> str:
         name = evaluate(name, ctx)
     value = ctx.lookup(name)
     if type(value) is str:
-        if "$" in value and ctx.depth < MAX_DEPTH and not name.startswith("this."):
-            ctx.depth += 1
+        if "$" in value and name not in ctx.expanding and not name.startswith("this."):
+            ctx.expanding.add(name)  # a name in its own value stays as it is
             try:
                 return expand(value, ctx)
             finally:
-                ctx.depth -= 1
+                ctx.expanding.discard(name)
         return value
     return f"$({name})" if rval[2] == "()" else f"${{{name}}}"
 

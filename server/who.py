@@ -155,7 +155,7 @@ def _translated(item: str) -> list[str]:
     if not tail.startswith(".*"):
         return [] if "*" in tail else [item]
     name = tail[2:].removesuffix("$")
-    host = not name.startswith("\\.")
+    host = not name.startswith(("\\.", "."))
     name = name.replace("\\.", ".").removeprefix(".")
     if not name or not META.isdisjoint(name):
         return []
@@ -251,7 +251,7 @@ def _name_matcher(item: str) -> Callable[[str], Answer] | None:
     if not META.isdisjoint(item):
         return pattern(item, CASELESS)
     if item.startswith("."):
-        return lambda name: name.endswith(wanted) and name != wanted
+        return lambda name: name.endswith(wanted)
     return wanted.__eq__
 
 

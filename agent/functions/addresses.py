@@ -14,7 +14,7 @@ def inside(ctx: "Context", wanted: str, address: str) -> bool:
     six = ":" in wanted
     if six != (":" in address):
         return False
-    if not six and ("." not in wanted or "." not in address):
+    if not six and "." not in address:
         return False
     if "/" in wanted:
         if "-" in wanted:

@@ -432,7 +432,7 @@ def _table(ctx: "Context", path: str) -> "Iterator[tuple[int, list[str]]]":
         reason = error.strerror
         raise refusal(ctx, f"classfiltercsv: Failed to read file {path}: {reason}") from None
     for number, record in enumerate(tables.records(text), 1):
-        if record.startswith("#") or not record.strip("\r\n"):
+        if record.startswith("#") or record in ("", "\r\n"):
             continue
         row = tables.fields(record)
         if row is None:

@@ -179,7 +179,10 @@ def getgroupinfo(ctx: "Context", group: str | None = None) -> "dict[str, Any]":
 
     Never fails: of our own group if there is no such group, or none is named.
     Example:
-        getgroupinfo("root") -> {"gid":0,"members":[],"name":"root"}
+        vars:
+          "root" data => getgroupinfo("root");
+        reports:
+          "$(root[name]) $(root[gid])"; -> root 0
     """
     found = _group(ctx, group) if group is not None else None
     found = found or ctx.host.group(ctx.host.gid)
@@ -280,7 +283,10 @@ def findlocalgroups(ctx: "Context", wanted: str) -> "dict[str, Any]":
     WANTED is a list of "name=...", "gid=...", "members=..."; each member must match.
     Never fails: a wrong filter is an error in the log and matches nothing.
     Example:
-        findlocalgroups('["name=root", "gid=0"]') -> {"root":{"gid":0,"members":[]}}
+        vars:
+          "found" data => findlocalgroups('["name=root"]');
+        reports:
+          "$(found[root][gid])"; -> 0
     """
     try:
         filters = _filters(ctx, "findlocalgroups", wanted)

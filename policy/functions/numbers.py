@@ -29,17 +29,18 @@ def int_(ctx: "Context", number: str) -> str:
 def string(ctx: "Context", value: str) -> str:
     """VALUE itself, or the JSON of the container that it names as `@(x)`.
 
-    For functions whose answer is no text: `string(now())`.
+    For functions whose answer is no text: `string(now())`. A text gets a backslash before each `"`.
     Never fails.
     Example:
         string(length('["a", "b"]')) -> "2"
     """
+    escaped = value.replace('"', '\\"')
     if value[:2] not in ("@(", "@{"):
-        return value
+        return escaped
     try:
         return values.dump_json(values.container(ctx, value))
     except Failed:
-        return value
+        return escaped
 
 
 # folding

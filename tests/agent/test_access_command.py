@@ -220,9 +220,10 @@ def test_paths_are_resolved(granted: Granted, tmp_path: Path) -> None:
     real.mkdir()
     (real / "file").touch()
     (tmp_path / "link").symlink_to("real")
-    names = (
-        "real real/ real/. link link/file link/file/ link/new link/new/. no/../real/x/"
-    ).split()
+    names = [
+        "real", "real/", "real/.", "link", "link/file", "link/file/", "link/new", "link/new/.",
+        "no/../real/x/",
+    ]  # fmt: skip
 
     rows = granted(server(*[f'"{tmp_path}/{name}";' for name in names]))["access"]
 
@@ -268,12 +269,15 @@ def test_the_server_reads_it(program: Program, policy: Policy) -> None:
         ('"/x/$(no.such)/" admit => { "10" };', "'/x/$(no.such)/' has no value yet"),
         ('"relative" admit => { "10" };', "'relative' is not an absolute path"),
         ('"x" resource_type => "literal", admit => { "10" };', "needs a handle"),
+        ('"$(e.empty)" resource_type => "query", admit => { "10" };', "a query without a name"),
     ],
 )
 def test_what_cannot_be_granted_is_left_out(
     program: Program, policy: Policy, promise: str, said: str
 ) -> None:
-    ended = program("troth", "access", "--json", policy(server(promise)))
+    text = server(promise) + 'bundle common e { vars: "empty" string => ""; }'
+
+    ended = program("troth", "access", "--json", policy(text))
 
     assert (ended.returncode, json.loads(ended.stdout)["access"]) == (0, [])
     assert said in ended.stderr

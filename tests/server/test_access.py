@@ -144,6 +144,7 @@ def test_a_decision_names_the_promise_and_the_item() -> None:
         ("admit_hostnames", "webXexample.com", False),
         ("admit_hostnames", r"w.*\.example\.com", True),
         ("admit_hostnames", r"example\.com", False),
+        ("admit_hostnames", r"WEB\..*", True),
         ("admit_hostnames", "Host2", True),
         ("admit_hostnames", "Host", False),
         ("admit_hostnames", "10.0.0.2", False),
@@ -170,6 +171,8 @@ def test_a_decision_names_the_promise_and_the_item() -> None:
         ("admit", r"^.*\.example\.com$", True),
         ("admit", r"^.*\.web\.example\.com", False),
         ("admit", r"webb?\.example\.com", True),
+        ("admit", r".*.example.com", True),
+        ("admit", r".*.web.example.com", False),
         ("admit", r"web.*", False),  # nobody can translate these
         ("admit", r"web[0-9]?\.example\.com", False),
         ("admit", ".*", True),
@@ -437,6 +440,21 @@ def test_everybody_has_a_directory_of_his_own(name: str, value: str) -> None:
 )
 def test_who_is_admitted_to_his_own(more: dict[str, Any], *, expected: bool) -> None:
     assert allowed([own(**more)], HOST2, "path", f"/home/{KEY}/x") is expected
+
+
+def test_a_file_of_his_own_is_only_that_file() -> None:
+    access = [path("/home/$(connection.key)", admit_keys=["$(connection.key)"])]
+
+    assert allowed(access, HOST2, "path", f"/home/{KEY}")
+    assert not allowed(access, HOST2, "path", f"/home/{KEY}2")
+    assert not allowed(access, HOST2, "path", f"/home/{KEY}/x")
+
+
+@pytest.mark.parametrize("key", ["a/b", "..", ".", ""])
+def test_what_leads_elsewhere_is_not_put_into_a_path(key: str) -> None:
+    grants = granted(own(shortcut="mine", admit=[".*"]))
+
+    assert located(grants, Peer(key, ("10.0.0.2",)), "mine/x") is None
 
 
 def test_without_a_name_there_is_no_directory_of_that_name() -> None:
