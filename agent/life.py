@@ -60,6 +60,7 @@ def prepare(settings: "Settings", host: "Host", log: "Log", *, component: str = 
     """A run with its facts and classes, before any policy is read."""
     from agent import facts
 
+    sys.setrecursionlimit(DEEPEST)
     now = settings.now
     hard, known = facts.gather(
         host, now, settings.timezone, settings.workdir,
@@ -273,7 +274,6 @@ def finish(run: Run) -> None:
 
 def execute(run: Run) -> int:
     """Load, evaluate, finish: the exit status of `cf-agent`."""
-    sys.setrecursionlimit(DEEPEST)
     try:
         if not _loaded(run):
             run.invalid = True
@@ -352,8 +352,9 @@ def plan(settings: "Settings", log: "Log") -> int:
     from agent.host import overlay
     from agent.planned import Planned
 
-    run = prepare(settings, overlay.Overlay(), log)
-    run.planned = Planned()
+    host = overlay.Overlay()
+    run = prepare(settings, host, log)
+    run.planned = Planned(host)
     status = execute(run)
     if status:
         return status
@@ -367,4 +368,5 @@ def exit_bits(run: Run, changes: bool) -> int:
     unwell = any(run.counts[outcome] for outcome in OUTCOMES if outcome >= Outcome.FAILED)
     if run.planned is not None:
         unwell = unwell or any(step.unknown for step in run.planned.steps)
+        unwell = unwell or bool(run.planned.unknown)
     return 2 * changes + 4 * unwell

@@ -5,9 +5,11 @@ command) is not run: it is taken to succeed, and marked.
 """
 
 from agent.outcome import Outcome
+from policy.strings import expandable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agent.host.overlay import Overlay
     from agent.outcome import Change
     from agent.promise import Promise
 
@@ -28,9 +30,14 @@ class Step:
 class Planned:
     """The steps of a plan, in order, and whether one of them cannot be taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: "Overlay") -> None:
         self.steps: list[Step] = []
-        self.failed = False
+        self.unknown = host.unknown  # commands that functions wanted the answers of
+
+    def unsure(self, promise: "Promise") -> bool:
+        """Whether PROMISE still holds references, which an answer unknown here may resolve."""
+        values = (promise.promiser, *promise.attributes.values())
+        return bool(self.unknown) and any(type(it) is str and expandable(it) for it in values)
 
     def take(self, step: "Change", promise: "Promise") -> Outcome:
         """Note STEP and take it where nobody sees: on the overlay."""

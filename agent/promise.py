@@ -118,9 +118,7 @@ def _instance(written: "Written", run: "Run") -> Outcome:
     if not permitted(written, ctx, run.done):
         return Outcome.SKIPPED
     promise = Promise(written, promiser, written.constant or _attributes(written, run))
-    if written.type == "reports" and _waits(promise, run):
-        return Outcome.SKIPPED
-    if written.type == "methods" and expandable(_bundle_name(promise)):
+    if _waits(promise, run):
         return Outcome.SKIPPED
     identity = _identity(promise, run)
     if identity in run.seen:
@@ -151,9 +149,15 @@ def _bundle_name(promise: Promise) -> str:
 
 
 def _waits(promise: Promise, run: "Run") -> bool:
-    """Whether a report still holds a reference that a later pass may resolve."""
+    """Whether PROMISE still holds a reference that a later pass, or no plan, may resolve."""
+    if promise.type == "methods" and expandable(_bundle_name(promise)):
+        return True
+    if run.planned is not None and run.planned.unsure(promise):
+        return True
     text = promise.promiser
-    return run.ctx.pass_number < LAST_PASS and (expandable(text) or "@(" in text or "@{" in text)
+    if promise.type != "reports" or run.ctx.pass_number >= LAST_PASS:
+        return False
+    return expandable(text) or "@(" in text or "@{" in text
 
 
 def _attributes(written: "Written", run: "Run") -> "dict[str, Any]":
@@ -269,6 +273,8 @@ def converge(promise: Promise, run: "Run", lock: bytes | None = None) -> Outcome
             answer = _take(step, promise, run, lock)
             outcome = merge(outcome, answer)
             step = _next(steps, answer)
+    except Unresolved:  # a plan, and an answer that only a command could give
+        outcome = merge(outcome, Outcome.SKIPPED)
     except OSError as error:
         run.log("error", f"{promise.type} promise '{promise.promiser}': {_reason(error)}")
         fire(promise, Outcome.FAILED, run)
@@ -386,9 +392,9 @@ def _set_outcome_class(name: str, body: "dict[str, Any]", run: "Run") -> None:
     ctx = run.ctx
     if name in ctx.hard:
         run.log("error", f"You cannot use reserved hard class '{name}' as post-condition class")
-    minutes = minutes(body.get("persist_time"), 0)
+    life = minutes(body.get("persist_time"), 0)
     private = body.get("scope") == "bundle"
-    if private and minutes:
+    if private and life:
         run.log(
             "info",
             f"Automatically promoting context scope for '{name}' to namespace visibility, "
@@ -396,7 +402,7 @@ def _set_outcome_class(name: str, body: "dict[str, Any]", run: "Run") -> None:
         )
         private = False
     timer = str(body.get("timer_policy", ""))
-    ctx.set_class(name, ("source=promise",), private=private, minutes=minutes, timer=timer)
+    ctx.set_class(name, ("source=promise",), private=private, minutes=life, timer=timer)
 
 
 _LOGS = {Outcome.KEPT: "log_kept", Outcome.REPAIRED: "log_repaired"}

@@ -56,6 +56,7 @@ def plan_counts(planned: "Planned", counts: "Mapping[Outcome, int]") -> dict[str
     found = dict.fromkeys(KINDS, 0)
     for step in planned.steps:
         found[kind(step)] += 1
+    found["unknown"] += len(planned.unknown)
     return {**found, "failed": _failed(counts), "kept": counts[Outcome.KEPT]}
 
 
@@ -83,6 +84,9 @@ def plan_text(
         lines.append(f"  {KINDS[kind(step)]} {_summary(step.would)}{REMARKS[kind(step)]}")
         if step.preview.strip() not in step.would:
             lines += _preview(step.preview, color=color)
+    for command in planned.unknown:
+        lines.append("a function asks for a command")
+        lines.append(f"  {KINDS['unknown']} {_summary(command)}{REMARKS['unknown']}")
     found = plan_counts(planned, counts)
     parts = [f"{found['change']} to change", f"{found['kept']} kept"]
     parts += [f"{found['unknown']} unknown until it runs"] if found["unknown"] else []
@@ -132,6 +136,7 @@ def plan_json(
         "policy": policy,
         "summary": plan_counts(planned, counts),
         "steps": steps,
+        "unknown": list(planned.unknown),
         "reports": reports,
     }
     return dumps(plan, indent=2) + "\n"
@@ -147,15 +152,18 @@ def _failed(counts: "Mapping[Outcome, int]") -> int:
 def ran(run: "Run") -> None:
     """Say what RUN came to, on stderr, unless only errors are wanted."""
     if run.log.wants("notice"):
-        run.log.show(run_text(run.counts, time.time() - run.settings.now), STDERR)
+        run.log.show(run_text(run.counts, run.left_alone, time.time() - run.settings.now), STDERR)
 
 
-def run_text(counts: "Mapping[Outcome, int]", seconds: float) -> str:
-    """One line about a run that ended."""
+def run_text(counts: "Mapping[Outcome, int]", left_alone: int, seconds: float) -> str:
+    """One line about a run that ended; LEFT_ALONE promises were not looked at yet again."""
     repaired, failed = counts[Outcome.REPAIRED], _failed(counts)
-    head = "failed" if failed else "repaired" if repaired else "converged"
+    kept = counts[Outcome.KEPT]
+    nothing = "left alone" if left_alone and not kept else "converged"
+    head = "failed" if failed else "repaired" if repaired else nothing
     parts = [f"{repaired} repaired"] if repaired else []
     parts += [f"{counts[Outcome.WARNED]} only warned of"] if counts[Outcome.WARNED] else []
     parts += [f"{failed} failed"] if failed else []
-    parts.append(f"{counts[Outcome.KEPT]} kept")
+    parts.append(f"{kept} kept")
+    parts += [f"{left_alone} left alone (locked; -K looks again)"] if left_alone else []
     return f"{head}: {', '.join(parts)} ({seconds:.2f} s)"

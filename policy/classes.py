@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:")
 _CONSTANTS = {"true": True, "false": False}
+DEEPEST = 200  # brackets in each other
 
 
 class BadExpression(ValueError):
@@ -23,11 +24,12 @@ class BadExpression(ValueError):
 class _Reader:
     """A position in the text of an expression, its blanks already removed."""
 
-    __slots__ = ("at", "text")
+    __slots__ = ("at", "depth", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.depth = 0
 
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]
@@ -58,10 +60,14 @@ class _Reader:
         """A name, or an expression in brackets."""
         if self.peek() == "(":
             self.at += 1
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise BadExpression
             inner = self.alternatives()
             if self.peek() != ")":
                 raise BadExpression
             self.at += 1
+            self.depth -= 1
             return inner
         return self.name()
 

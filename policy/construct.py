@@ -6,8 +6,11 @@ Its state is what holds from here on in the file: the namespace, the evaluation 
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from policy import strings
+from policy.classes import DEEPEST
 from policy.diagnostics import Diagnostic
 from policy.source import Source, Span
 from policy.syntax import (
@@ -176,7 +179,10 @@ class Builder:
                 span,
                 "'.' means and, '|' means or; a guard takes in all words before it on its line",
             )
-        if not _begins_with_expression(text):
+        if _depth(text) > DEEPEST:
+            hint = f"brackets may be nested up to {DEEPEST} deep"
+            self.mistake("Syntax error in context string", span, hint)
+        elif not _begins_with_expression(text):
             hint = "write it without blanks, as in linux.(a|!b)::" if " " in text else ""
             self.mistake("Syntax error in context string", span, hint)
 
@@ -213,6 +219,10 @@ class Builder:
 
     def string(self, token: Token) -> Text:
         value = token["STRING"][1:-1]
+        if strings.too_deep(value):
+            hint = f"at most {strings.DEEPEST} references may be in each other"
+            self.mistake("Stack overflow in variable reference parsing", self.span(token), hint)
+            value = ""
         return Text(ESCAPE.sub(r"\1\2", value) if "\\" in value else value, self.span(token))
 
     def name(self, token: Token) -> Name:
@@ -230,14 +240,23 @@ class Builder:
     def call(self, callee: Token, _: Token, *inner: Any) -> Call:
         args = tuple(inner[0]) if len(inner) > 1 else ()
         made = Call(token_text(callee), args, self.span(callee, inner[-1]))
-        if _nested(made, MAX_NESTING) and not _nested(made, MAX_NESTING + 1):
-            self.mistake("Nesting of functions is deeper than recommended", made.span)
+        if not _nested(made, MAX_NESTING):
+            return made
+        for arg in args:
+            if type(arg) is Call and _nested(arg, MAX_NESTING):
+                return arg  # said of it already; the tree stays as flat as it is
+        self.mistake("Nesting of functions is deeper than recommended", made.span)
         return made
 
 
 def _nested(call: Call, levels: int) -> bool:
     """Whether at least so many LEVELS of calls are in each other here."""
     return levels == 1 or any(type(arg) is Call and _nested(arg, levels - 1) for arg in call.args)
+
+
+def _depth(text: str) -> int:
+    """How many brackets of TEXT are in each other where it is deepest."""
+    return max(accumulate((char == "(") - (char == ")") for char in text), default=0)
 
 
 def _begins_with_expression(text: str) -> bool:

@@ -173,7 +173,7 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
         raise Failed(name)
     if "$" in "".join([arg for arg in args if type(arg) is str]):
         relaxed = name == "ifelse" and len(args) == 3
-        if not relaxed and any([type(arg) is str and _pending(arg) for arg in args]):
+        if not relaxed and any(type(arg) is str and _pending(arg) for arg in args):
             raise Unresolved(name)
     if "K" not in flags or not ctx.cache_functions:
         return function(ctx, *args)
@@ -194,7 +194,7 @@ def _pending(text: str) -> bool:
     first reference has a slash in it and none inside: it is a command, `$(/bin/date)`.
     """
     starts = [at for at in (text.find("$("), text.find("${")) if at >= 0]
-    if not starts or any([mark in text for mark in _MAPPED]):
+    if not starts or any(mark in text for mark in _MAPPED):
         return False
     start = min(starts) + 1
     depth = 0
@@ -223,13 +223,24 @@ def _arguments(rval: "Any", flags: str, ctx: "Context") -> "list[Any]":
         value = arg if type(arg) is str else evaluate(arg, ctx)
         if type(value) is bool:
             args.append("any" if value else "!any")
-        elif type(value) is str or "+" in flags:
+        elif type(value) is str:
             args.append(value)
+        elif "+" in flags:
+            args.append(handed(value))
         elif type(value) is tuple:
             args.extend(value)
         else:
             raise Failed(f"a data container is no argument of {rval[1]}")
     return args
+
+
+def handed(value: "Any") -> "Any":
+    """What a call gave, as another function gets it: its numbers are as variables hold them."""
+    if isinstance(value, (dict, list)):
+        from policy.values import normalised
+
+        return normalised(value)
+    return value
 
 
 OPERATORS = {

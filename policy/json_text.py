@@ -20,6 +20,7 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 _ESCAPES_AGAIN = {char: plain for char, plain in _ESCAPES.items() if char != "/"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _MISSING = object()
+DEEPEST = 500  # containers in each other
 
 
 class Real(float):
@@ -64,11 +65,12 @@ def parse_json(text: str, lookup: "Lookup | None" = None, *, whole: bool = False
 class _Reader:
     """A position in JSON text."""
 
-    __slots__ = ("at", "lookup", "text")
+    __slots__ = ("at", "depth", "lookup", "text")
 
     def __init__(self, text: str, lookup: "Lookup | None") -> None:
         self.text = text
         self.at = 0
+        self.depth = 0
         self.lookup = lookup
 
     def error(self, reason: str) -> BadJSON:
@@ -84,11 +86,14 @@ class _Reader:
 
     def value(self) -> "Any":
         char = self.peek()
-        if char == "[":
-            return self.array()
-        if char == "{":
-            return self.object()
-        return self.scalar(char)
+        if char != "[" and char != "{":
+            return self.scalar(char)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error(f"Unable to parse json data, more than {DEEPEST} levels deep")
+        found = self.array() if char == "[" else self.object()
+        self.depth -= 1
+        return found
 
     def scalar(self, char: str) -> "Any":
         """A string, a number, a constant, or what a bare word stands for."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     Rval: TypeAlias = "str | tuple[Any, ...]"
 
 _CLOSING = {"(": ")", "{": "}"}
+DEEPEST = 100  # references in each other
 
 
 def closing(text: str, start: int) -> int:
@@ -29,9 +30,27 @@ def closing(text: str, start: int) -> int:
     return -1
 
 
-def parse(text: str) -> "Rval":
-    """TEXT with its references taken apart. A reference that does not close is plain text."""
-    if "$" not in text:
+def too_deep(text: str) -> bool:
+    """Whether there are brackets of references in TEXT beyond the DEEPEST that are looked into."""
+    if text.count("$") <= DEEPEST:
+        return False
+    depth = 0
+    for at, char in enumerate(text):
+        if char in "({" and text[at - 1 : at] == "$":
+            depth += 1
+            if depth > DEEPEST:
+                return True
+        elif char in ")}" and depth:
+            depth -= 1
+    return False
+
+
+def parse(text: str, depth: int = 0) -> "Rval":
+    """TEXT with its references taken apart.
+
+    A reference that does not close is plain text, and so is what is nested too deeply: at DEPTH.
+    """
+    if "$" not in text or depth == DEEPEST:
         return text
     parts: list[Rval] = []
     plain = at = 0
@@ -48,7 +67,8 @@ def parse(text: str) -> "Rval":
             continue
         if at > plain:
             parts.append(text[plain:at])
-        parts.append(("var", parse(text[at + 2 : end]), "()" if text[at + 1] == "(" else "{}"))
+        inner = parse(text[at + 2 : end], depth + 1)
+        parts.append(("var", inner, "()" if text[at + 1] == "(" else "{}"))
         plain = at = end + 1
     return joined(parts, text[plain:])
 

@@ -558,7 +558,7 @@ def _groups(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[s
         raise Failed(function)
     ours = [ctx.facts[fact].value for fact in ("fqhost", "uqhost") if fact in ctx.facts]
     lines = reading.stripped(ctx, text, comment, path).split("\n")
-    hosts = ["" if line in ours else line for line in lines if line]
+    hosts = ["" if line in ours else line for line in lines if line not in ("", "\r")]
     return [hosts[at : at + many] for at in range(0, len(hosts), many)]
 
 

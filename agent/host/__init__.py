@@ -10,7 +10,7 @@ import os
 import pwd
 import stat
 
-from agent.host.place import Place
+from agent.host.place import Place, firm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Host:
         self._users: dict[str | int, pwd.struct_passwd | None] = {}
         self._groups: dict[str | int, grp.struct_group | None] = {}
         self._processes: tuple[object, list[Process]] | None = None
+        self._firm: set[str] = set()
 
     # looking
 
@@ -62,12 +63,44 @@ class Host:
         return True
 
     def read(self, path: str, limit: int = 0) -> bytes:
-        """What the file PATH holds, at most LIMIT bytes of it unless LIMIT is 0."""
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        """What the file PATH holds, at most LIMIT bytes of it unless LIMIT is 0.
+
+        Like all that reads, it follows no link that a stranger made to what is not theirs.
+        """
+        fd = self._opened(path)
         try:
             return _read(fd, limit)
         finally:
             os.close(fd)
+
+    def look(self, path: str) -> "tuple[Status, bytes]":
+        """What PATH is and what it holds, in one look; nothing if it is no regular file."""
+        fd = self._opened(path, os.O_NONBLOCK)
+        try:
+            status = os.fstat(fd)
+            return status, _read(fd, 0) if stat.S_ISREG(status.st_mode) else b""
+        finally:
+            os.close(fd)
+
+    def _opened(self, path: str, flags: int = 0) -> int:
+        """A descriptor for reading PATH, which nobody has bent."""
+        flags |= os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC
+        directory = path.rpartition("/")[0]
+        if directory in self._firm or self._is_firm(directory):
+            try:
+                return os.open(path, flags | os.O_NOFOLLOW)
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+        with Place(path) as place:
+            return place.open(flags)
+
+    def _is_firm(self, directory: str) -> bool:
+        """Whether nobody can bend the way to DIRECTORY; remembered until we change something."""
+        if not directory.startswith("/") or not firm(directory):
+            return False
+        self._firm.add(directory)
+        return True
 
     def readlink(self, path: str) -> str:
         """The text of the link PATH."""
@@ -85,6 +118,12 @@ class Host:
         """PATH with every link in it followed, as far as it exists."""
         return os.path.realpath(path)
 
+    def trusted(self, path: str) -> str:
+        """PATH with every link in it followed. Raises OSError ENOLINK if one is a stranger's."""
+        with Place(path, follow=True) as place:
+            directory = os.readlink(f"/proc/self/fd/{place.fd}")
+            return f"{directory.rstrip('/')}/{place.name}"
+
     def xattrs(self, path: str) -> dict[str, bytes]:
         """The extended attributes of PATH that we may read; none where there is no such thing."""
         try:
@@ -95,7 +134,13 @@ class Host:
 
     def same(self, path: str, other: str) -> bool:
         """Whether the files PATH and OTHER hold the same bytes."""
-        with open(path, "rb", buffering=0) as one, open(other, "rb", buffering=0) as two:
+        left_fd = self._opened(path)
+        try:
+            right_fd = self._opened(other)
+        except OSError:
+            os.close(left_fd)
+            raise
+        with open(left_fd, "rb", buffering=0) as one, open(right_fd, "rb", buffering=0) as two:
             while True:
                 left = one.read(CHUNK)
                 if left != two.read(CHUNK):
@@ -106,14 +151,23 @@ class Host:
     # writing
 
     def write(
-        self, path: str, data: bytes, *, mode: int | None = None, like: "Status | None" = None
+        self,
+        path: str,
+        data: bytes,
+        *,
+        mode: int | None = None,
+        like: "Status | None" = None,
+        follow: bool = False,
     ) -> None:
         """Replace the file PATH in one step: who looks sees the old content or all of the new.
 
         It gets MODE, otherwise the mode of LIKE, otherwise 0600; the owner of LIKE; the extended
-        attributes of what was there. The last link of PATH is replaced, not followed.
+        attributes of what was there. If PATH is a link it is replaced; FOLLOW: what it leads to is,
+        if the link may be trusted, and that is what the new file is like.
         """
-        with Place(path) as place:
+        with Place(path, follow=follow) as place:
+            if follow:
+                like = place.status()
             temporary = f".{place.name[:200]}.{os.getpid()}.cf-new"
             fd = _fresh(temporary, place)
             try:
@@ -160,7 +214,7 @@ class Host:
 
     def copy(self, source: str, path: str, *, mode: int) -> None:
         """Make the new file PATH of what SOURCE holds; what an earlier copy left is replaced."""
-        origin = os.open(source, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        origin = self._opened(source)
         try:
             with Place(path) as place:
                 fd = _fresh(place.name, place)
@@ -206,9 +260,10 @@ class Host:
         with Place(path) as place:
             os.mknod(place.name, like.st_mode, like.st_rdev, dir_fd=place.fd)
 
-    def chmod(self, path: str, mode: int) -> None:
-        """Set the mode of PATH itself; a link in its place is refused, not followed."""
-        with Place(path) as place:
+    def chmod(self, path: str, mode: int, *, follow: bool = False) -> None:
+        """Set the mode of PATH itself; a link in its place is refused unless we are to FOLLOW."""
+        self._firm.clear()
+        with Place(path, follow=follow) as place:
             flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(place.name, flags, dir_fd=place.fd)
         try:
@@ -218,9 +273,10 @@ class Host:
         finally:
             os.close(fd)
 
-    def chown(self, path: str, uid: int, gid: int) -> None:
-        """Set owner and group of PATH itself, -1 leaves one as it is."""
-        with Place(path) as place:
+    def chown(self, path: str, uid: int, gid: int, *, follow: bool = False) -> None:
+        """Set owner and group of PATH, -1 leaves one as it is; of a link, unless we FOLLOW it."""
+        self._firm.clear()
+        with Place(path, follow=follow) as place:
             os.chown(place.name, uid, gid, dir_fd=place.fd, follow_symlinks=False)
 
     def touch(self, path: str) -> None:
@@ -241,11 +297,13 @@ class Host:
 
     def rmdir(self, path: str) -> None:
         """Remove the empty directory PATH."""
+        self._firm.clear()
         with Place(path) as place:
             os.rmdir(place.name, dir_fd=place.fd)
 
     def rename(self, old: str, new: str) -> None:
         """Move OLD to NEW, over whatever file is there."""
+        self._firm.clear()
         with Place(old) as source, Place(new) as target:
             os.rename(source.name, target.name, src_dir_fd=source.fd, dst_dir_fd=target.fd)
         self._touched(new)
@@ -303,6 +361,7 @@ class Host:
         """Something ran, whatever it did: users and processes may be others now."""
         self._users.clear()
         self._groups.clear()
+        self._firm.clear()
         self._processes = None
 
     # processes

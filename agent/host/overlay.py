@@ -10,6 +10,7 @@ import stat
 import time
 
 from agent.host import Host
+from policy.errors import Unresolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ EXECUTABLE = 0o111
 DEADLY = (9, 15)  # SIGKILL, and SIGTERM, which few programs refuse
 
 
-class NotRun(OSError):
-    """A program was to be run, which an overlay does not do."""
+class NotRun(Unresolved):
+    """A program was to be run, which an overlay does not do: what hangs on it stays unknown."""
 
 
 class Node:
@@ -99,6 +100,14 @@ class Overlay(Host):
         super().__init__()
         self._root = _real("/", os.lstat("/"))
         self._ended: set[int] = set()
+        self.unknown: list[str] = []  # the commands whose answers somebody wanted
+
+    def _not_run(self, command: str | list[str]) -> NotRun:
+        """What is raised instead of running COMMAND."""
+        text = command if isinstance(command, str) else " ".join(command)
+        if text not in self.unknown:
+            self.unknown.append(text)
+        return NotRun(f"not run: nobody can say what it would do: {text}")
 
     # ways through the tree
 
@@ -481,8 +490,8 @@ class Overlay(Host):
         merge: bool = True,
         limit: int = 0,
     ) -> "Finished":
-        """Raise NotRun."""
-        raise NotRun(errno.ENOTSUP, "not run: nobody can say what it would do", str(command))
+        """Note the COMMAND, and raise NotRun."""
+        raise self._not_run(command)
 
     def start(
         self,
@@ -494,8 +503,8 @@ class Overlay(Host):
         merge: bool = False,
         loud: bool = False,
     ) -> "Child":
-        """Raise NotRun."""
-        raise NotRun(errno.ENOTSUP, "not run: nobody can say what it would do", str(command))
+        """Note the COMMAND, and raise NotRun."""
+        raise self._not_run(command)
 
     def processes(self, period: object) -> "list[Process]":
         """The processes without those that were sent a deadly signal."""

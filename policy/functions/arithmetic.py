@@ -69,7 +69,8 @@ def _remainder(one: float, other: float) -> float:
     if not divisor:
         raise Unreadable("division by zero")
     dividend = truncated(one)
-    return math.copysign(abs(dividend) % abs(divisor), dividend)
+    rest = abs(dividend) % abs(divisor)
+    return -rest if dividend < 0 else rest
 
 
 def _power(one: float, other: float) -> float:
@@ -110,15 +111,15 @@ _PRODUCTS: "dict[str, Callable[[float, float], float]]" = {
 _FUNCTIONS: "dict[str, Callable[[float], float]]" = {
     "ceil": _whole(math.ceil),
     "floor": _whole(math.floor),
-    "log10": _logarithm(math.log10),
+    "log10": lambda number: math.nan if number < 0 else _logarithm(math.log10)(number),
     "log2": _logarithm(math.log2),
     "log": _logarithm(math.log),
     "sqrt": math.sqrt,
     "sin": math.sin,
     "cos": math.cos,
     "tan": math.tan,
-    "asin": lambda number: math.asin(number) if abs(number) <= 1 else math.nan,
-    "acos": lambda number: math.acos(number) if abs(number) <= 1 else math.nan,
+    "asin": lambda number: math.asin(number) if not abs(number) > 1 else math.nan,
+    "acos": lambda number: math.acos(number) if not abs(number) > 1 else math.nan,
     "atan": math.atan,
     "abs": abs,
     "step": lambda number: 0.0 if number < 0 else 1.0,

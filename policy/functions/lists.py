@@ -2,7 +2,7 @@
 
 from policy import values
 from policy.errors import Failed
-from policy.evaluate import evaluate
+from policy.evaluate import evaluate, handed
 from policy.functions.arguments import integer, pattern, refusal
 from policy.numbers import one_at_a_time, rand
 from policy.values import BadJSON, children, container, formatted, named, parse_json, raw
@@ -310,7 +310,7 @@ def maplist(ctx: "Context", template: "Rval", items: "Rval") -> tuple[str, ...]:
         maplist("$(this).example.org", '["a", "b"]') -> { "a.example.org", "b.example.org" }
         maplist(string_upcase("$(this)"), '["a", "b"]') -> { "A", "B" }
     """
-    found = stored(ctx, evaluate(items, ctx))
+    found = stored(ctx, handed(evaluate(items, ctx)))
     return tuple([_made(ctx, {"this": it}, template, ("this",)) for it in found])
 
 
@@ -336,7 +336,7 @@ def mapdata(ctx: "Context", mode: "Rval", template: "Rval", items: "Rval") -> "l
         mapdata("json", '{"name": "$(this.v)"}', '["x", "y"]') -> [{"name":"x"},{"name":"y"}]
     """
     how = evaluate(mode, ctx)
-    found = container(ctx, evaluate(items, ctx))
+    found = container(ctx, handed(evaluate(items, ctx)))
     if how == "json_pipe":
         return _piped(ctx, evaluate(template, ctx), found)
     if how != "json":

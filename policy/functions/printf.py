@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 _CONVERSIONS = frozenset("diouxXeEfFgGaAcsCSpnm%")
 _FLAGS = frozenset("-+ #0'")
+_LONGEST = 4095  # octets of a number
+_MOST = 1_000_000  # octets that a width or a precision may ask for
 
 
 def parts(template: str) -> "Iterator[str]":
@@ -37,7 +39,10 @@ class Spec:
     __slots__ = ("conversion", "flags", "long", "precision", "width")
 
     def __init__(self, written: str) -> None:
-        """Raises ValueError for what means nothing to C, or makes it look for another argument."""
+        """Raises ValueError for what means nothing to C, or makes it look for another argument.
+
+        OverflowError if what it says is too wide.
+        """
         self.conversion = written[-1]
         body = written[1:-1]
         modified = body.rstrip("l")
@@ -63,7 +68,7 @@ class Spec:
             sign, digits = self._alternative(number, sign, digits)
         if "0" in self.flags and "-" not in self.flags and self.precision < 0:
             digits = digits.rjust(self.width - len(sign), "0")
-        return self._padded(sign + digits)
+        return self._padded(sign + digits)[:_LONGEST]
 
     def _alternative(self, number: int, sign: str, digits: str) -> tuple[str, str]:
         """Sign and digits with `0x` or the 0 of an octal number."""
@@ -80,7 +85,7 @@ class Spec:
         if number - number != 0:  # neither infinity nor "not a number" is padded with zeros
             flags = flags.replace("0", "")
         precision = 6 if self.precision < 0 else self.precision
-        return f"%{flags}{self.width or ''}.{precision}f" % number
+        return (f"%{flags}{self.width or ''}.{precision}f" % number)[:_LONGEST]
 
     def string(self, argument: str) -> str:
         """ARGUMENT as `%s` shows it: width and precision are counted in octets."""
@@ -96,4 +101,6 @@ class Spec:
 def _size(digits: str) -> int:
     if digits and not (digits.isascii() and digits.isdigit()):
         raise ValueError(f"'{digits}' is no size")
+    if len(digits) > len(str(_MOST)) or int(digits or 0) > _MOST:
+        raise OverflowError
     return int(digits or 0)

@@ -350,6 +350,8 @@ def _formatted(ctx: "Context", written: str, argument: "Any") -> str:
             )
     try:
         spec = printf.Spec(written)
+    except OverflowError:
+        raise refusal(ctx, f"format() makes no text as long as '{written}' wants it") from None
     except ValueError:
         if "*" in written or "$" in written:
             raise refusal(ctx, f"format() does not allow '{written}'") from None

@@ -77,8 +77,9 @@ class Agent:
         )
         try:
             log = Log(level, talk=fd)
-            run = prepare(settings, Overlay() if plan else Host(), log)
-            run.planned = Planned() if plan else None
+            host = Overlay() if plan else Host()
+            run = prepare(settings, host, log)
+            run.planned = Planned(host) if isinstance(host, Overlay) else None
             load_policy(run)
             obey(run)
             evaluate(run)
