@@ -309,6 +309,8 @@ class Context:
         if scope == "this":
             text = text[5:]
             bound = self.this.get(text)
+            if bound is None and name in ("k", "v"):
+                return None  # only map functions bind these
             if bound is None and not indices:
                 bound = self.special(name)
         else:
