@@ -5,7 +5,7 @@ from agent.promise import keep
 from policy.classes import truth
 from policy.context import Frame, Scope, Variable, scope_key
 from policy.define import KEEPERS
-from policy.load import sweep
+from policy.load import settle, sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from policy.plan import Bundle, Written
 
 PASSES = (1, 2, 3)
-# their answers depend on nothing but their arguments and the classes and variables of the context
-UNSTEADY = frozenset(("randomint", "now", "strftime", "ago", "on", "accumulated", "laterthan"))
 
 
 def perform(
@@ -83,10 +81,13 @@ def _passes(bundle: "Bundle", run: "Run") -> Outcome:
         ctx.pass_number = number
         for kind, promises in sections:
             if kind in KEEPERS:
-                _sweep(bundle, kind, promises, run)
+                if top_down:
+                    sweep(promises, ctx, run.done)
+                else:
+                    settle(bundle, kind, ctx, run.done)
                 if kind == "classes" and not top_down:
-                    _sweep(bundle, "vars", bundle.sections.get("vars", []), run)
-                    _sweep(bundle, "defaults", bundle.sections.get("defaults", []), run)
+                    settle(bundle, "vars", ctx, run.done)
+                    settle(bundle, "defaults", ctx, run.done)
             else:
                 outcome = merge(outcome, _section(bundle, kind, promises, run))
             if run.aborting or frame in run.abandoned:
@@ -117,42 +118,3 @@ def _section(bundle: "Bundle", kind: str, promises: "list[Written]", run: "Run")
     if ctx.version == before:
         bundle.held[kind] = (before, met)
     return outcome
-
-
-def _sweep(bundle: "Bundle", kind: str, promises: "list[Written]", run: "Run") -> None:
-    """Sweep a section of variables or classes, unless nothing changed since it last did."""
-    ctx = run.ctx
-    top_down = bundle.top_down or run.top_down  # a section is one promise of many then
-    if not promises or (bundle.swept.get(kind) == ctx.version and not top_down):
-        return
-    before = ctx.version
-    sweep(promises, ctx, run.done)
-    if ctx.version == before and _steady(bundle, kind, promises):
-        bundle.swept[kind] = before
-
-
-def _steady(bundle: "Bundle", kind: str, promises: "list[Written]") -> bool:
-    """Whether the values of PROMISES depend on nothing but the context."""
-    known = bundle.steady.get(kind)
-    if known is None:
-        known = bundle.steady[kind] = all(
-            name not in ("unless", "with") and _pure(value)  # these mean another thing in pass 3
-            for written in promises
-            for name, value in written.attributes
-        )
-    return known
-
-
-def _pure(value: "Any") -> bool:
-    """Whether no function in VALUE looks at the host, the clock or chance."""
-    if type(value) is not tuple:
-        return type(value) is str
-    if value[0] == "const":
-        return True
-    if value[0] == "call":
-        from policy.functions import SIGNATURES
-
-        signature = SIGNATURES.get(value[1])
-        if signature is None or signature[2].startswith("host.") or value[1] in UNSTEADY:
-            return False
-    return all(type(part) is str or _pure(part) for part in value[1:])

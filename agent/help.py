@@ -3,12 +3,12 @@
 import os
 
 from agent.options import PROGRAMS, Settings, Usage
+from policy import VERSION as VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.options import Option
 
-VERSION = "0.1.0"
 CLASSIC_VERSION = "3.28.0"  # the release of CFEngine whose language this is
 
 # program: arguments, what it is for, an example

@@ -5,6 +5,7 @@ import stat
 import sys
 
 from agent import bundle as bundles
+from agent.options import home
 from agent.outcome import OUTCOMES, Outcome, merge
 from agent.promise import minutes
 from agent.run import FUNCTIONS, TRUE, Run, function, words
@@ -145,7 +146,8 @@ def _is_file(host: "Host", path: str) -> bool:
 
 def load_policy(run: Run, *, trusting: bool = False) -> None:
     """Load the policy of RUN. Raises PolicyError, Refused, OSError, Fatal."""
-    root = cache.directory(run.host.environ, run.host.uid)
+    environ = run.host.environ
+    root = cache.directory({**environ, "HOME": home(environ)}, run.host.uid)
     run.loader = load.Loader(
         run.ctx, reader(run.host, trusting=trusting), cache.Cache(root, run.host.uid), FUNCTIONS
     )

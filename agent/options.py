@@ -395,8 +395,20 @@ def workdir(name: str, chosen: str, environ: "Mapping[str, str]") -> str:
             return os.path.abspath(given)
     if os.geteuid() == 0:
         return "/var/lib/troth"
-    base = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/"), ".local/state")
+    base = environ.get("XDG_STATE_HOME") or os.path.join(home(environ), ".local/state")
     return os.path.join(base, "troth")
+
+
+def home(environ: "Mapping[str, str]") -> str:
+    """The home of our user: as the environment says, or else the table of users."""
+    if environ.get("HOME"):
+        return environ["HOME"]
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/"
 
 
 def _colored(name: str, chosen: object, environ: "Mapping[str, str]") -> bool:

@@ -10,6 +10,7 @@ from policy.compile import unit_of
 from policy.diagnostics import Diagnostic
 from policy.load import notes
 from policy.source import Source, Span, read
+from policy.syntax import Policy
 
 
 def grammar(cache: Cache) -> parse.Grammar:
@@ -21,6 +22,12 @@ def grammar(cache: Cache) -> parse.Grammar:
         kept = {"tables": parse.tables()}
         cache.put(name, kept)
     return parse.build(kept["tables"])
+
+
+def _mistyped(policy: Policy, source: Source) -> list[Diagnostic]:
+    """Promise types that are slips of ours; what modules of other files keep is not known here."""
+    found = check.check_together([check.facts(policy)], lambda _: source)
+    return [one for one in found if one.kind == "undefined-type" and one.hint]
 
 
 def build(
@@ -40,7 +47,7 @@ def build(
         found = [*diagnostics, *check.check(policy, host_package)]
         found.sort(key=lambda diagnostic: diagnostic.span.start)
         if any(diagnostic.severity == "error" for diagnostic in found):
-            return {}, found
+            return {}, [*found, *_mistyped(policy, source)]
         unit = unit_of(policy)
         unit["notes"] = notes(found)
         unit["facts"] = marshal.dumps(check.facts(policy))

@@ -8,14 +8,20 @@ import marshal
 import os
 import stat
 import sys
+import time
 from _blake2 import blake2b
+
+from policy import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 2
-HEADER = f"troth unit {FORMAT} {sys.implementation.cache_tag}\n".encode()
+FORMAT = 3
+HEADER = f"troth {VERSION} unit {FORMAT} {sys.implementation.cache_tag}\n".encode()
+DAY = 24 * 60 * 60
+UNUSED = 30 * DAY  # a unit that nobody read for so long goes
+SWEPT = "swept"  # when its file was written, units were last looked through
 CHECK = 16  # octets of hash in front of a stored unit
 
 
@@ -107,3 +113,33 @@ class Cache:
             os.rename(scratch, target)
         except OSError:
             os.unlink(scratch)
+        else:
+            self._sweep(time.time())
+
+    def _sweep(self, now: float) -> None:
+        """Once a day, remove units that were not used for long and what broken runs left."""
+        mark = os.path.join(self._units, SWEPT)
+        try:
+            if _idle(os.lstat(mark), now) < DAY:
+                return
+        except OSError:
+            pass  # never swept so far
+        try:
+            os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            os.utime(mark, (now, now))
+            names = os.listdir(self._units)
+        except OSError:
+            return
+        for name in names:
+            path = os.path.join(self._units, name)
+            limit = DAY if name.rpartition(".")[2].isdigit() else UNUSED
+            try:
+                if name != SWEPT and _idle(os.lstat(path), now) > limit:
+                    os.unlink(path)
+            except OSError:
+                continue  # another run was faster
+
+
+def _idle(found: os.stat_result, now: float) -> float:
+    """For how many seconds a file was neither read nor written."""
+    return now - max(found.st_atime, found.st_mtime)

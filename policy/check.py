@@ -8,11 +8,13 @@ with the compiled file, so that a cached one need not be parsed again to be comp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from policy import check_blocks, vocabulary
 from policy.check_values import meant
 from policy.diagnostics import Diagnostic
+from policy.mistakes import NEW_LINE, SECTION_AND_CLASS
 from policy.source import Source, Span
 from policy.syntax import (
     Attribute,
@@ -85,11 +87,24 @@ def check(policy: Policy, host_package: str = "") -> list[Diagnostic]:
     for block in policy.blocks:
         match block:
             case Bundle():
-                found += check_blocks.of_bundle(block, host_package)
+                found += _hinted(block, check_blocks.of_bundle(block, host_package))
             case Body():
                 found += check_blocks.of_body(block, host_package)
     found.sort(key=lambda diagnostic: diagnostic.span.start)
     return found
+
+
+def _hinted(bundle: Bundle, found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """What was FOUND in BUNDLE; behind a guard that took in a section, it says so."""
+    promises = [promise for section in bundle.sections for promise in section.promises]
+    misread = {
+        promise.guard.span.start
+        for promise in promises
+        if promise.guard and SECTION_AND_CLASS.match(promise.guard.text)
+    }
+    for one in found:
+        follows = not one.hint and any(start < one.span.start for start in misread)
+        yield replace(one, hint=NEW_LINE) if follows else one
 
 
 # what other files must know

@@ -219,6 +219,9 @@ class Builder:
 
     def string(self, token: Token) -> Text:
         value = token["STRING"][1:-1]
+        if "\0" in value:
+            at = token.start("STRING") + 1 + value.index("\0")
+            self.mistake("Runaway string", Span(self.source, at, at + 1), "a NUL octet stands here")
         if strings.too_deep(value):
             hint = f"at most {strings.DEEPEST} references may be in each other"
             self.mistake("Stack overflow in variable reference parsing", self.span(token), hint)

@@ -20,6 +20,7 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 _ESCAPES_AGAIN = {char: plain for char, plain in _ESCAPES.items() if char != "/"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _MISSING = object()
+_MOST_DIGITS = 19  # of an integer of 64 bits
 DEEPEST = 500  # containers in each other
 
 
@@ -113,8 +114,10 @@ class _Reader:
     def string(self) -> str:
         """What stands between the quotes at the position, its escapes untouched."""
         start = at = self.at + 1
+        end = start - 1
         while True:
-            end = self.text.find('"', at)
+            if end < at:
+                end = self.text.find('"', at)
             if end < 0:
                 self.at = len(self.text)
                 raise self.error(
@@ -157,7 +160,8 @@ class _Reader:
             )
         if whole < end and text[whole] == ".":
             return Real(text[start:end])
-        if whole < end or not -(2**63) <= int(text[start:end]) < 2**63:
+        long = whole - first > _MOST_DIGITS
+        if whole < end or long or not -(2**63) <= int(text[start:end]) < 2**63:
             raise self.error("Unable to parse json data as number, no 64 bit integer")
         return int(text[start:end])
 

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from policy.context import Context
     from policy.diagnostics import Diagnostic
     from policy.parse import Grammar
-    from policy.plan import Body
+    from policy.plan import Body, Written
     from policy.source import Source
 
     # the bytes of the file of this path; OSError if there are none, Refused if it must not be used
     Reader = Callable[[str], bytes]
+
+
+# their answers depend on nothing but their arguments and the classes and variables of the context
+UNSTEADY = frozenset(("randomint", "now", "strftime", "ago", "on", "accumulated", "laterthan"))
 
 
 class Refused(Exception):
@@ -184,8 +188,7 @@ class Loader:
 
     def _sweep(self, bundle: Bundle, kind: str) -> None:
         """Keep the promises of type KIND of BUNDLE, as if in it, outside of any pass."""
-        promises = bundle.sections.get(kind)
-        if not promises:
+        if not bundle.sections.get(kind):
             return
         ctx = self.ctx
         saved = (ctx.frame, ctx.this, ctx.wheels, ctx.pass_number, ctx.written)
@@ -194,7 +197,7 @@ class Loader:
         ctx.wheels = {}
         ctx.pass_number = 0
         try:
-            sweep(promises, ctx, self.done)
+            settle(bundle, kind, ctx, self.done)
         finally:
             ctx.frame, ctx.this, ctx.wheels, ctx.pass_number, ctx.written = saved
 
@@ -219,6 +222,44 @@ def sweep(promises: "list[Any]", ctx: "Context", done: set[str]) -> None:
         if written.guard is None or truth(written.guard, ctx):
             ctx.written = written
             keep(written, ctx, done)
+
+
+def settle(bundle: Bundle, kind: str, ctx: "Context", done: set[str]) -> None:
+    """Sweep a section of variables or classes, unless nothing changed since it last did."""
+    promises = bundle.sections.get(kind)
+    if not promises or bundle.swept.get(kind) == ctx.version:
+        return
+    before = ctx.version
+    sweep(promises, ctx, done)
+    if ctx.version == before and _steady(bundle, kind, promises):
+        bundle.swept[kind] = before
+
+
+def _steady(bundle: "Bundle", kind: str, promises: "list[Written]") -> bool:
+    """Whether the values of PROMISES depend on nothing but the context."""
+    known = bundle.steady.get(kind)
+    if known is None:
+        known = bundle.steady[kind] = all(
+            name not in ("unless", "with") and _pure(value)  # these mean another thing in pass 3
+            for written in promises
+            for name, value in written.attributes
+        )
+    return known
+
+
+def _pure(value: "Any") -> bool:
+    """Whether no function in VALUE looks at the host, the clock or chance."""
+    if type(value) is not tuple:
+        return type(value) is str
+    if value[0] == "const":
+        return True
+    if value[0] == "call":
+        from policy.functions import SIGNATURES
+
+        signature = SIGNATURES.get(value[1])
+        if signature is None or signature[2].startswith("host.") or value[1] in UNSTEADY:
+            return False
+    return all(type(part) is str or _pure(part) for part in value[1:])
 
 
 def control(body: "Body", ctx: "Context") -> "dict[str, Any]":

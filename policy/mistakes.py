@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -121,10 +122,17 @@ HINTS = {
 # fmt: on
 
 
+# a class on the line of its section is read as one token
+SECTION_AND_CLASS = re.compile(r"[A-Za-z_]+:[ \t]")
+NEW_LINE = "a section ends with its line: start the class on a new line"
+
+
 def explain(symbols: list[str], kind: str, got: str) -> Situation:
     """What to say of GOT, a token of KIND behind SYMBOLS."""
     rows = [tuple(symbols[-length:]) for length in (3, 2, 1)]
     row = next(row for row in rows if row in SITUATIONS)
     came = got if kind == "JUNK" else kind
     message = MESSAGES.get((*row, came), SITUATIONS[row].message)
+    if kind == "CLASS_GUARD" and SECTION_AND_CLASS.match(got):
+        return Situation(message % got, NEW_LINE, SITUATIONS[row].missing)
     return Situation(message % got, HINTS.get(came, SITUATIONS[row].hint), SITUATIONS[row].missing)

@@ -29,7 +29,10 @@ class Unrenderable(ValueError):
 def render(template: str, data: "Any") -> str:
     """TEMPLATE filled with DATA. Raises Unrenderable."""
     renderer = _Renderer(template, data)
-    renderer.section(0, None, skip=False, outermost=True)
+    try:
+        renderer.section(0, None, skip=False, outermost=True)
+    except RecursionError:
+        raise Unrenderable("Too many sections inside of each other") from None
     return "".join(renderer.out)
 
 
@@ -89,8 +92,10 @@ def _new_delimiters(tag: _Tag) -> tuple[str, str]:
 
 def _line_after(template: str, tag: _Tag) -> int | None:
     """Where the next line begins if TAG has its line for itself, otherwise None."""
-    line = template.rfind("\n", 0, tag.start) + 1
-    if template[line : tag.start].strip(_BLANK):
+    start = tag.start
+    while start and template[start - 1] in _BLANK:
+        start -= 1
+    if start and template[start - 1] != "\n":
         return None
     at = tag.end
     while template[at : at + 1] in (" ", "\t"):

@@ -18,18 +18,35 @@ def stripped(ctx: "Context", text: str, comment: str, where: str) -> str:
     """TEXT without what COMMENT matches. WHERE names the text in a warning."""
     if not comment:
         return text
-    octets = values.octets(text)
+    octets, left = values.octets(text), b""
     try:
         pattern = regexp.compile(comment)
-        while (match := pattern.find(octets)) is not None:
-            start, end = match.octets()
-            if start == end:
-                ctx.log("warning", f"Comment regex '{comment}' matched empty string in '{where}'")
-                break
-            octets = octets[:start] + octets[end:]
+        while octets != left:  # what was apart may be a comment when it meets
+            left = octets
+            octets = _without(pattern, octets)
     except regexp.BadPattern as bad:
         ctx.log("error", str(bad))
+    except _Empty as rest:
+        ctx.log("warning", f"Comment regex '{comment}' matched empty string in '{where}'")
+        octets = rest.args[0]
     return values.text(octets)
+
+
+class _Empty(Exception):
+    """A pattern matched nothing, in the octets that were left by then."""
+
+
+def _without(pattern: regexp.Pattern, octets: bytes) -> bytes:
+    """OCTETS without what PATTERN matches. Raises _Empty where that is nothing."""
+    kept: list[bytes] = []
+    at = 0
+    while (match := pattern.find(octets, at)) is not None:
+        start, end = match.octets()
+        kept.append(octets[at:start])
+        if start == end:
+            raise _Empty(b"".join([*kept, octets[start:]]))
+        at = end
+    return b"".join([*kept, octets[at:]])
 
 
 def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool) -> list[str]:

@@ -24,15 +24,16 @@ _NUMERIC = frozenset("-0123456789")
 
 def records(text: str) -> "Iterator[str]":
     """The records of TEXT, each with its CRLF; one inside quotes is part of the record."""
-    start = at = 0
+    start = at = quotes = 0
     while start < len(text):
         end = text.find("\r\n", at)
         if end < 0:
-            if text.count('"', start) % 2 == 0:
+            if (quotes + text.count('"', at)) % 2 == 0:
                 yield text[start:]
             return
+        quotes += text.count('"', at, end)
         at = end + 2
-        if text.count('"', start, end) % 2 == 0:
+        if quotes % 2 == 0:
             yield text[start:at]
             start = at
 
@@ -43,7 +44,9 @@ def fields(record: str) -> list[str] | None:
     found: list[str] = []
     at = 0
     while True:
-        quote = at + len(record[at:]) - len(record[at:].lstrip(" \t"))
+        quote = at
+        while record[quote : quote + 1] in (" ", "\t"):
+            quote += 1
         quoted = record[quote : quote + 1] == '"'
         taken = _quoted(record, quote + 1) if quoted else _bare(record, at)
         if taken is None:

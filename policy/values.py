@@ -53,6 +53,7 @@ _BLANK = " \t\n\r\v\f"
 _DIGITS = frozenset("0123456789")
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _FACTORS = {"k": 1000, "K": 1024, "m": 10**6, "M": 1024**2, "g": 10**9, "G": 1024**3}
+_MOST_DIGITS = 20  # more than any integer of 64 bits has
 NO_INTEGER = -678  # what the language uses for "no value", and therefore cannot read as one
 
 
@@ -92,7 +93,9 @@ def leading_integer(value: str) -> tuple[int | None, str]:
     end = _skip(value, digits, _DIGITS)
     if end == digits:
         return None, value
-    return max(-(2**63), min(int(value[start:end]), 2**63 - 1)), value[end:]
+    number = int(value[digits:end].lstrip("0")[:_MOST_DIGITS] or 0)
+    signed = -number if value[start] == "-" else number
+    return max(-(2**63), min(signed, 2**63 - 1)), value[end:]
 
 
 def leading_real(value: str) -> tuple[float | None, str]:

@@ -212,7 +212,7 @@ class Conversation:
             "promise_type": promise.type,
             "promiser": promise.promiser,
             "line_number": promise.line,
-            "filename": self.run.special("promise_filename"),
+            "filename": promise.path,
         }
         if self.attributes:
             question["attributes"] = self.attributes

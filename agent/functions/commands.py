@@ -162,7 +162,7 @@ def read_module_protocol(ctx: "Context", path: str) -> bool:
             "level $(facts.level)"; -> level high
     """
     try:
-        text = values.text(ctx.host.read(path))
+        text = values.text(content(ctx, path))
     except OSError:
         return False
     modules.take(ctx, text, path)

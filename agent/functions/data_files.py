@@ -1,5 +1,9 @@
 """Files that hold data: CSV, settings, JSON and YAML."""
 
+import errno
+import os
+import stat
+
 from policy import tables, values
 
 TYPE_CHECKING = False
@@ -11,6 +15,7 @@ if TYPE_CHECKING:
 
 ALL = 999999999
 _MUCH = 1 << 20  # octets; no buffer of such a size is made before it is needed
+_GIANT = 1 << 30  # octets that nobody means to have in a variable
 
 
 class Unreadable(Exception):
@@ -19,7 +24,24 @@ class Unreadable(Exception):
 
 def head(ctx: "Context", path: str, most: int) -> bytes:
     """What PATH holds, enough to see whether it is more than MOST octets. Raises OSError."""
-    data: bytes = ctx.host.read(path, most + 1 if 0 < most < _MUCH else 0)
+    return content(ctx, path, most + 1 if 0 < most < _MUCH else 0)
+
+
+def content(ctx: "Context", path: str, limit: int = 0) -> bytes:
+    """What PATH holds, at most LIMIT octets of it, 0 for all.
+
+    Raises OSError, also for what need not come to an end: a pipe, a device, a giant.
+    """
+    status = ctx.host.stat(path)
+    mode = 0 if status is None else status.st_mode
+    if stat.S_ISFIFO(mode):
+        raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE), path)
+    if not limit and status is not None and status.st_size > _GIANT:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+    device = stat.S_ISCHR(mode) and not limit
+    data: bytes = ctx.host.read(path, _MUCH + 1 if device else limit)
+    if device and len(data) > _MUCH:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
     return data
 
 
@@ -64,7 +86,7 @@ def _yaml(ctx: "Context", path: str, most: int) -> "Any":
 def _beginning(ctx: "Context", path: str, kind: str) -> str:
     """What PATH holds. Raises Unreadable, which is nothing to be loud about."""
     try:
-        return values.text(ctx.host.read(path))
+        return values.text(content(ctx, path))
     except OSError as error:
         raise Unreadable(f"cannot read {kind} file '{path}': {error.strerror}") from error
 

@@ -328,7 +328,7 @@ def file_hash(ctx: "Context", path: str, algorithm: str) -> str:
     import hashlib
 
     try:
-        data = ctx.host.read(path)
+        data = content(ctx, path)
     except IsADirectoryError:  # it can be opened, and nothing is in it
         data = b""
     except OSError as error:

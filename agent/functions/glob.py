@@ -5,6 +5,7 @@ directories, both in order of their names.
 """
 
 import stat
+from itertools import islice
 
 from policy import regexp
 
@@ -15,17 +16,20 @@ if TYPE_CHECKING:
     from agent.host import Host
 
 _DEEPEST = 6
+_MOST_BRACES, _MOST_VARIANTS = 100, 10_000
 _MEANING = frozenset("*?[\\")
 _QUOTED = frozenset("\\^$.[|()?*+{")
 
 
 def find(host: "Host", pattern: str) -> list[str]:
-    """What there is of the absolute PATTERN."""
+    """What there is of the absolute PATTERN; nothing of one with too many braces."""
+    if pattern.count("{") > _MOST_BRACES:
+        return []
     found: dict[str, None] = {}
     levels = range(_DEEPEST + 1) if "**" in pattern else range(1)
     for level in levels:
         concrete = pattern.replace("**", "/".join("*" * level))
-        for variant in _variants(concrete):
+        for variant in islice(_variants(concrete), _MOST_VARIANTS):
             parts = [part for part in variant.split("/") if part]
             found.update(dict.fromkeys(_below(host, "", parts)))
     return list(found)

@@ -1,6 +1,14 @@
 """Functions that read files: whole, by line, as lists, arrays and data."""
 
-from agent.functions.data_files import ALL, QUIET, READERS, Unreadable, head, kind_of
+from agent.functions.data_files import (
+    ALL,
+    QUIET,
+    READERS,
+    Unreadable,
+    content,
+    head,
+    kind_of,
+)
 from policy import reading, tables, values
 from policy.errors import Failed
 from policy.functions.arguments import integer, pattern, refusal, short
@@ -74,7 +82,7 @@ def readfile(ctx: "Context", path: str, limit: str = "0") -> str:
 
 def _lines(ctx: "Context", path: str) -> list[str]:
     """The lines of PATH. Raises OSError."""
-    data: bytes = ctx.host.read(path)
+    data = content(ctx, path)
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -425,7 +433,7 @@ def validfiledata(ctx: "Context", path: str, kind: str) -> bool:
 def _table(ctx: "Context", path: str) -> "Iterator[tuple[int, list[str]]]":
     """The rows of a CSV file with their numbers, comments and empty ones left out."""
     try:
-        text = values.text(ctx.host.read(path))
+        text = values.text(content(ctx, path))
     except IsADirectoryError:  # it can be opened, and has no rows
         text = ""
     except OSError as error:

@@ -44,11 +44,11 @@ def get(ctx: "Context", url: str, options: "dict[str, Any]") -> "dict[str, Any]"
             ctx.log("info", f"url_get: unknown option '{option}'")
     parts = urlsplit(url)
     status, code, content, headers = 0, _NO_PROTOCOL, b"", ""
-    if parts.scheme == "file":
-        code, content = _file(ctx, parts.path)
-    elif parts.scheme in ("http", "https"):
-        status, code, content, headers = _fetched(parts, options)
     most = values.integer(str(options.get("url.max_content", _MOST)))
+    if parts.scheme == "file":
+        code, content = _file(ctx, parts.path, most)
+    elif parts.scheme in ("http", "https"):
+        status, code, content, headers = _fetched(parts, options, most)
     most_headers = values.integer(str(options.get("url.max_headers", _MOST)))
     found: dict[str, Any] = {"returncode": status, "rc": code, "success": code == _FINE}
     if code != _FINE:

@@ -47,7 +47,10 @@ def value(text: str) -> float:
         return 0.0
     reader = _Reader(text)
     reader.blanks()
-    result = reader.sum()
+    try:
+        result = reader.sum()
+    except RecursionError:
+        raise Unreadable("too many brackets inside of each other") from None
     if result is None:
         raise Unreadable("expression could not be parsed")
     return result

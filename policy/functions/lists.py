@@ -356,13 +356,15 @@ def _mapped(
 ) -> list[str]:
     """What TEMPLATE makes of each entry; of those inside a child each result only once."""
     made: list[str] = []
+    known: set[str] = set()
     for key, inner, value in _entries(found):
         bindings = {"k": escaped(key), "v": escaped(raw(value))}
         if isinstance(inner, str):
             bindings["k[1]"] = inner
         result = _made(ctx, bindings, template, ("this.k", "this.v"))
-        if inner is None or result not in made:
+        if inner is None or result not in known:
             made.append(result)
+            known.add(result)
     return made
 
 

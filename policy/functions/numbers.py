@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from policy.context import Context
 
+_MOST_NUMBERS = 1_000_000  # in a range
+
 # conversion
 
 
@@ -191,7 +193,7 @@ def expandrange(ctx: "Context", template: str, step: str) -> tuple[str, ...]:
     """`a[3-7]b` written out, each STEP apart, upwards or downwards, without leading zeroes.
 
     A TEMPLATE without a range ends the agent.
-    Fails if STEP is less than 1.
+    Fails if STEP is less than 1, or if that are more than a million.
     Example:
         expandrange("web[1-3].example", 1) -> { "web1.example", "web2.example", "web3.example" }
     """
@@ -203,6 +205,8 @@ def expandrange(ctx: "Context", template: str, step: str) -> tuple[str, ...]:
     last, rest = values.leading_integer(rest[1:]) if rest[:1] == "-" else (None, rest)
     if first is None or last is None:
         raise Fatal("EXPANDRANGE malformed range expression")
+    if abs(last - first) // stride >= _MOST_NUMBERS:
+        raise refusal(ctx, f"EXPANDRANGE '{template}' is of more than {_MOST_NUMBERS} numbers")
     suffix = rest.removeprefix("]")
     numbers = range(first, last + 1, stride) if first <= last else range(first, last - 1, -stride)
     return tuple([f"{prefix}{number}{suffix}" for number in numbers])

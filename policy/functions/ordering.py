@@ -48,7 +48,8 @@ def _ipv4(value: str) -> tuple[float, ...] | None:
 
 
 def _at_most(digits: str, limit: int) -> bool:
-    return digits.isascii() and digits.isdigit() and int(digits) <= limit
+    number = digits.lstrip("0")
+    return digits.isascii() and digits.isdigit() and len(number) < 6 and int(number or 0) <= limit
 
 
 def _ipv6(value: str) -> tuple[float, ...] | None:

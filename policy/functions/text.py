@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 4095  # octets in the buffers of the reference
 _LONGEST_PIECE = 1023
+_MOST_PIECES = 100_000  # where a separator matches nothing, and so never gets on
 _BLANK = " \t\n\r\v\f"
 
 
@@ -258,6 +259,8 @@ def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple
         if match is None:
             break
         start, end = match.octets()
+        if not end and count > _MOST_PIECES:
+            raise refusal(ctx, f"string_split: '{separator}' splits off {count} times nothing")
         if start > _LONGEST_PIECE:
             ctx.log(
                 "warning", f"string_split: a piece of {start} octets is cut to {_LONGEST_PIECE}"

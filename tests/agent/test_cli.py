@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +119,11 @@ def test_the_work_directory_comes_from_option_or_environment() -> None:
     assert parse("run", "-w", "/x").workdir == "/x"
     assert parse("run", CFENGINE_TEST_OVERRIDE_WORKDIR="/y").workdir == "/w"
     assert parse("cf-agent", CFENGINE_TEST_OVERRIDE_WORKDIR="/y").workdir == "/y"
+
+
+def test_without_a_home_in_the_environment_the_table_of_users_says_it() -> None:
+    assert options.home({"HOME": "/h"}) == "/h"
+    assert options.home({}) == pwd.getpwuid(os.geteuid()).pw_dir
 
 
 @pytest.mark.parametrize("program", sorted(options.PROGRAMS))

@@ -1,10 +1,12 @@
 """The cache gives back what it was given, and nothing that others could have put there."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from policy import VERSION
 from policy.cache import Cache, digest, directory
 
 UNIT = {"bundles": (("agent", "default", "main", (), False, 1, b"blob"),), "bodies": ()}
@@ -70,6 +72,41 @@ def test_where_nothing_can_be_stored_nothing_is_said(tmp_path: Path) -> None:
     Cache(str(tmp_path / "file"), os.geteuid()).put("one", UNIT)
 
     assert get(tmp_path / "file") is None
+
+
+def aged(path: Path, days: float) -> Path:
+    """PATH, made if need be, last used so many DAYS ago."""
+    path.touch(mode=0o600)
+    then = time.time() - days * 24 * 60 * 60
+    os.utime(path, (then, then))
+    return path
+
+
+def test_what_was_not_used_for_long_goes_when_something_is_written(root: Path) -> None:
+    units = root / "units"
+    gone = [aged(units / "old", 31), aged(units / "one.4711", 2)]
+    stays = [aged(units / "used", 29), aged(units / "two.4711", 0.5), units / "one"]
+    aged(units / "swept", 2)
+
+    Cache(str(root), os.geteuid()).put("two", UNIT)
+
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in stays)
+
+
+def test_the_cache_is_looked_through_once_a_day(root: Path) -> None:
+    old = aged(root / "units" / "old", 31)
+
+    Cache(str(root), os.geteuid()).put("two", UNIT)
+
+    assert old.exists()
+
+
+def test_units_of_another_version_are_not_used(root: Path) -> None:
+    path = root / "units" / "one"
+    path.write_bytes(path.read_bytes().replace(VERSION.encode(), b"9.9.9", 1))
+
+    assert get(root) is None
 
 
 def test_digests_tell_parts_apart() -> None:

@@ -182,7 +182,22 @@ def test_depth_is_a_mistake_and_no_trouble() -> None:
     assert messages(f"bundle agent a {{ {calls} }}") == [
         "Nesting of functions is deeper than recommended"
     ]
-    assert messages(f"bundle agent a {{ {guard} }}") == []
+    assert messages(f"bundle agent a {{ {guard} }}") == ["Syntax error in context string"]
+
+
+def test_references_in_references_have_an_end() -> None:
+    value = 'vars: "x" string => "' + "$(" * 2000 + "a" + ")" * 2000 + '";'
+
+    assert messages(f"bundle agent a {{ {value} }}") == [
+        "Stack overflow in variable reference parsing"
+    ]
+
+
+def test_a_text_with_a_nul_octet_is_a_mistake_there() -> None:
+    _, [found] = parse(Source("p.cf", 'bundle agent a { vars: "x" string => "a\0b"; }'))
+
+    assert (found.message, found.span.text) == ("Runaway string", "\0")
+    assert "NUL" in found.hint
 
 
 # values
