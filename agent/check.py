@@ -5,7 +5,7 @@ import time
 
 from agent import life
 from agent.host import Host
-from agent.log import STDERR
+from agent.log import STDERR, unusable
 from agent.options import Settings
 from policy.errors import Fatal, PolicyError
 from policy.load import Refused
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Note = tuple[str, str, str]  # severity, kind, the whole text
 
+UNDEFINED_TYPE = "Undefined promise type"
 CANNOT, FOUND = 1, 2  # exit statuses of `troth check`
 TALKATIVE = ("sanity-check", "unsupported", "arity")  # warnings of cf-promises --verbose
 
@@ -44,6 +45,10 @@ class Findings:
         """How many findings of SEVERITY there are."""
         return sum(row["severity"] == severity for row in self.rows)
 
+    def unread(self) -> int:
+        """How many of them are not about policy, but that there is none."""
+        return sum(row["kind"] == "unusable" for row in self.rows)
+
 
 def check(settings: Settings, log: "Log") -> int:
     """Check each of the files that SETTINGS name, with all that it includes."""
@@ -68,13 +73,37 @@ def _examine(settings: Settings, findings: Findings, log: "Log") -> None:
         from policy.diagnostics import as_json
 
         for diagnostic in error.diagnostics:
-            _add(findings, str(diagnostic), as_json(diagnostic))
+            text = _judged((diagnostic.severity, diagnostic.kind, str(diagnostic)))[2]
+            severity = "error" if f": error: {UNDEFINED_TYPE}" in text else diagnostic.severity
+            _add(findings, text, {**as_json(diagnostic), "severity": severity})
     except (Refused, Fatal, OSError) as error:
         findings.unusable = True
-        log("error", _reason(error))
-    for note in run.loader.notes:
+        reason = _reason(error)
+        log("error", reason)
+        findings.rows.append(unusable(settings.file, reason))
+    for note in map(_judged, run.loader.notes):
         _add(findings, note[2], note_as_json(note))
     findings.files.update(path for path, _, _ in run.loader.units)
+    for path in sorted(findings.files):
+        _examine_mode(path, findings, run)
+
+
+def _judged(note: "Note") -> "Note":
+    """A warning as we see it: the reference takes what fails at run time for a trifle."""
+    severity, kind, text = note
+    if severity != "warning" or f": warning: {UNDEFINED_TYPE}" not in text.partition("\n")[0]:
+        return note
+    return "error", kind, text.replace(": warning: ", ": error: ", 1)
+
+
+def _examine_mode(path: str, findings: Findings, run: "Run") -> None:
+    """Warn of a policy file that `troth run` refuses, because others may write it."""
+    found = run.host.stat(path)
+    if found is None or not found.st_mode & 0o022:
+        return
+    message, hint = "others may write this file: it will not be run", f"chmod go-w {path}"
+    text = f"{path}:1:1: warning: {message} [-Wwritable]\nhint: {hint}"
+    _add(findings, text, note_as_json(("warning", "writable", text)))
 
 
 def _add(findings: Findings, text: str, row: "dict[str, Any]") -> None:
@@ -116,7 +145,7 @@ def _as_json(findings: Findings) -> str:
 
 def _as_text(findings: Findings) -> str:
     """The findings, and how many there are."""
-    errors, warnings = findings.count("error"), findings.count("warning")
+    errors, warnings = findings.count("error") - findings.unread(), findings.count("warning")
     files = len(findings.files)
     where = f" in {files} file{'s' * (files != 1)}" if files else ""
     counts = [f"{errors} error{'s' * (errors != 1)}"] if errors else []

@@ -5,6 +5,7 @@ import stat
 import sys
 
 from agent import bundle as bundles
+from agent.log import unusable
 from agent.options import home
 from agent.outcome import OUTCOMES, Outcome, merge
 from agent.promise import minutes
@@ -284,6 +285,8 @@ def execute(run: Run) -> int:
         evaluate(run)
     except Fatal as error:
         run.log("error", f"Fatal CFEngine error: {error}")
+        if run.settings.json:
+            _refused(run, [unusable(run.settings.file, str(error))])
         return EXIT_FAILED
     except Aborted:
         return EXIT_ABORTED
@@ -302,16 +305,32 @@ def _loaded(run: Run) -> bool:
         load_policy(run)
     except PolicyError as error:
         run.log.mistakes(error)
+        if run.settings.json:
+            from policy.diagnostics import as_json
+
+            _refused(run, [as_json(diagnostic) for diagnostic in error.diagnostics])
+        return False
     except load.Refused as error:
-        run.log("error", str(error))
+        reason = str(error)
     except FileNotFoundError as error:
         path = error.filename
-        run.log("error", f"Can't stat file '{path}' for parsing. (stat: {error.strerror})")
+        reason = f"Can't stat file '{path}' for parsing. (stat: {error.strerror})"
     except OSError as error:
-        run.log("error", f"cannot read policy: {error}")
+        reason = f"cannot read policy: {error}"
     else:
         return True
+    run.log("error", reason)
+    if run.settings.json:
+        _refused(run, [unusable(run.settings.file, reason)])
     return False
+
+
+def _refused(run: Run, diagnostics: "list[dict[str, Any]]") -> None:
+    """Say for programs why there is no plan."""
+    from json import dumps
+
+    document = {"format": 1, "policy": run.settings.file, "diagnostics": diagnostics}
+    run.log.show(dumps(document, indent=2) + "\n")
 
 
 def _failsafe(run: Run) -> int:

@@ -163,6 +163,14 @@ class Log:
             self.flush()
 
 
+def unusable(path: str, reason: str) -> "dict[str, object]":
+    """What is said for programs of a policy whose file PATH, or all of it, cannot be used."""
+    return {
+        "file": path, "line": 0, "column": 0, "severity": "error", "kind": "unusable",
+        "message": reason, "hint": "",
+    }  # fmt: skip
+
+
 def opened(settings: "Settings") -> Log:
     """The log that SETTINGS ask for: troth's own talk goes to stderr, that of cf-* to stdout."""
     log = Log(

@@ -55,6 +55,9 @@ l2
     "point" string => "2.75";
     "name" string => "sl";
     "dollar" string => "$(const.dollar)";
+    "half" string => "0123456789,abc.(x) éLL0123456789,abc.(x) é0123456789,abc.(x) é\n0123456789";
+    "kilobyte" string => "$(half)$(half)$(half)$(half)$(half)$(half)$(half)$(half)$(half)$(half)";
+    "long" string => "$(kilobyte)$(kilobyte)$(kilobyte)$(kilobyte)$(kilobyte)$(kilobyte)";
 """
 
 FILES = {
@@ -202,7 +205,7 @@ _TEXTS = (
     "inf", "0x10", "1e3", "any", "linux", "!any", "a.b", "/a/b/c.txt", "[1,2]", "{}", "x=1", "%s",
     "\\d+", "aXbXc", "aaa", "$(scal)", "$(multi)", "$(utf)", "$(empty)", "$(json)", "$(tabs)",
     "sl", "$(arr[k1])", "${scal}", "$(d[nest][q])", "$(d[f])", "$(da[2])", "x$(point)",
-    "$(const.n)", "$(const.dollar)(scal)", "$(sys.nosuch)",
+    "$(const.n)", "$(const.dollar)(scal)", "$(sys.nosuch)", "$(long)",
 )  # fmt: skip
 _TEXT_MAKERS = (
     "concat", "canonify", "string_upcase", "string_head", "join", "format", "nth", "escape", "sum",
@@ -429,8 +432,10 @@ def _path_text(draw: Draw) -> str:
 def _command(draw: Draw) -> str:
     return draw.of(
         "/bin/echo hi", "/bin/echo 'a b' \"c d\" e'f", "/bin/true", "/bin/false", "/bin/echo",
-        "echo hi; echo err >&2; exit 3", "/bin/echo a  b", "/nosuch/x", "nosuchcommand", "/etc/passwd",
-        "/bin/sh -c 'echo a; echo b; echo'", "/bin/sh -c 'echo $PROBE; exit 2'", "/bin/echo $(scal)",
+        "echo hi; echo err >&2; exit 3", "/bin/echo a  b", "/nosuch/x", "nosuchcommand",
+        "/etc/passwd",
+        "/bin/sh -c 'echo a; echo b; echo'", "/bin/sh -c 'echo $PROBE; exit 2'",
+        "/bin/echo $(scal)",
         "/bin/cat /dev/null", "/usr/bin/printf 'a\\nb\\n\\n'", "echo a | tr a b", '"/bin/echo" x',
     )  # fmt: skip
 
@@ -495,7 +500,8 @@ def _class_expression(draw: Draw) -> str:
         return draw.nested("regcmp", "isvariable", "strcmp", "not", "some", "fileexists", "concat")
     return draw.of(
         "any", "linux", "nosuch", "!any", "!nosuch", "any.linux", "any|nosuch", "any&!nosuch", "",
-        "(any)", "a b", "any.", "linux.(any|nosuch)", "$(nosuch)", "@(sl)", "x-y", "!!any", "default:any",
+        "(any)", "a b", "any.", "linux.(any|nosuch)", "$(nosuch)", "@(sl)", "x-y", "!!any",
+        "default:any",
         "$(scal)", "é",
     )  # fmt: skip
 
@@ -507,7 +513,8 @@ def _reference(draw: Draw) -> str:
 
 
 def _time_form(draw: Draw) -> str:
-    parts = ("%Y", "%m", "%d", "%H", "%M", "%S", "%s", "%P", "%F", "%T", "%A", "%j", "%%", "-", "x", "é",
+    parts = ("%Y", "%m", "%d", "%H", "%M", "%S", "%s", "%P", "%F", "%T", "%A", "%j", "%%", "-",
+        "x", "é",
              "%e", "%Z", "%z", "%U", "%Q", "%", "%E", "%-d", "%5Y", "%c")  # fmt: skip
     return draw.quoted("".join(draw.some(lambda: draw.one(*parts), 0, 4)))
 
@@ -517,8 +524,10 @@ def _array_name(draw: Draw) -> str:
 
 
 def _yaml(draw: Draw) -> str:
-    atoms = ("a: 1", "- x", "b: [1, 2.5]", "- {k: v}", "c:", "  d: e", "~", "- yes", "- 'q'", "- 007",
-             "k: |\n  t\n  u", "--- ", "- &a x", "- *a", "# c", "- !!str 5", "-", "x", "- null", "- .5")  # fmt: skip
+    atoms = ("a: 1", "- x", "b: [1, 2.5]", "- {k: v}", "c:", "  d: e", "~", "- yes", "- 'q'",
+        "- 007",
+             "k: |\n  t\n  u", "--- ", "- &a x", "- *a", "# c", "- !!str 5", "-", "x", "- null",
+             "- .5")  # fmt: skip
     return draw.quoted("\n".join(draw.some(lambda: draw.one(*atoms), 1, 3)))
 
 
@@ -536,38 +545,47 @@ MAKERS: dict[str, Maker] = {
     "map": _map_template, "pairs": _pair_template, "class": _class_expression,
     "classes": _class_expression, "reference": _reference, "time-form": _time_form,
     "array": _array_name, "yaml": _yaml,
-    "array-text": _words("1:2\n3:4", "a b\nc", "", "x:y:z\n\n#c\n1:2\n", "$(multi)", "a", ":", "1,2,3"),
+    "array-text": _words("1:2\n3:4", "a b\nc", "", "x:y:z\n\n#c\n1:2\n", "$(multi)", "a", ":",
+        "1,2,3"),
     "number-text": _words("1:2\n3:4", "", "10k:1\n", "5", "1:-2:3"),
     "comment": _words("", "#[^\n]*", "#.*", "(", "x*", "\\s*#[^\n]*", "a"),
     "separator": _words(":", ",", " ", "[:,]", "\\s+", "(", "x*", "", "\n"),
     "bool": _words("true", "false", "yes", "no", "on", "off"),
     "suffix": _words("", ".txt", "txt", "b.txt", "."),
-    "version": _words("2", "2.9", "1.10.99", "4", "4.0.0", "99.1", "x", "", "2.x", "3.99.1-2", "$(zero)"),
+    "version": _words("2", "2.9", "1.10.99", "4", "4.0.0", "99.1", "x", "", "2.x", "3.99.1-2",
+        "$(zero)"),
     "class-pattern": _words("linux", "any", "nosuch", "lin(ux)", "(", "linu.", "probe_.*"),
     "class-name": _words("linux", "any", "nosuch", "probe_class"),
     "tag": _words("hardclass", "nosuch", "source=.*", "inventory"),
     "range": _words("[1-3]", "h[08-11]z", "a[3-1]", "[1-10]x", "p[2-4", "[-1-2]", "[$(zero)-4]"),
+    "few": _words("0", "1", "2", "3", "10", "$(neg)", "$(scal)"),
     "step": _words("1", "2", "1", "2", "3"),
     "levels": _words("0", "1", "2"),
     "shell": _words("noshell", "useshell"),
     "user": _words("root", "daemon", "nosuchuser", "0", "1", "99999", "", "nobody"),
     "users": _words("", "root", "root,daemon", "nosuch", "0", "0,1", ","),
     "environment": _words("PROBE", "NOSUCHVAR"),
-    "digest": _words("b1946ac92492d2347c6235b4d2611184", "nosuch", "d41d8cd98f00b204e9800998ecf8427e"),
+    "digest": _words("b1946ac92492d2347c6235b4d2611184", "nosuch",
+        "d41d8cd98f00b204e9800998ecf8427e"),
     "host": _words("localhost", "127.0.0.1"),
     "ip-range": _words("127.0.0.1", "127", "127.0.0.0/8", "0.0.0.0/0", "10.0.0.1/16", "127.0.0.1-9",
-                       "10.0-5.1", "::1", "abc", "", "1.2.3.4/33", "10.1", "192.168.1.0/24", "1.2/3-4"),
-    "ip": _words("127.0.0.1", "10.0.3.4", "10.12.0.1", "192.168.1.77", "::1", "fe80::1", "abc", "", "1.2.3.4"),
+                       "10.0-5.1", "::1", "abc", "", "1.2.3.4/33", "10.1", "192.168.1.0/24",
+                       "1.2/3-4"),
+    "ip": _words("127.0.0.1", "10.0.3.4", "10.12.0.1", "192.168.1.77", "::1", "fe80::1", "abc",
+        "", "1.2.3.4"),
     "interface": _words("lo", "eth0", "nosuch"),
     "host-range": _words("1-5", "a", "", "5-1", "0-99"),
     "year": _words("1971", "2900", "3000", "1970"),
     "far": lambda _: "1000",
     "stamp": _words("0", "1", "1000000000", "2147483648", "99999999999", "951782400", "1709164800"),
     "map-mode": _words("none", "canonify", "json"),
-    "sysctl": _words("kernel.ostype", "kernel/ostype", "nosuch", "", "kernel", "net.ipv4.ip_forward"),
+    "sysctl": _words("kernel.ostype", "kernel/ostype", "nosuch", "", "kernel",
+        "net.ipv4.ip_forward"),
     "bundle": _words("other", "default:other", "nosuch", "nosuch:other"),
-    "bundle-pattern": _words("default:other", "default:oth.*", "nosuch", "(", "other", "default:[no].*er"),
-    "variable-pattern": _words("default:other\\..*", "default:other.data", "nosuch", "(", "other.*", "default:const.n"),
+    "bundle-pattern": _words("default:other", "default:oth.*", "nosuch", "(", "other",
+        "default:[no].*er"),
+    "variable-pattern": _words("default:other\\..*", "default:other.data", "nosuch", "(",
+        "other.*", "default:const.n"),
     "other-tag": _words("source=promise", "nosuch", ".*promise", "t1"),
     "module": _words("nosuch"),
     "infix": _words("infix"),
@@ -692,7 +710,7 @@ KINDS = {
     "strftime": "gmtime|localtime time-form stamp",
     "string_mustache": "mustache container",
     "string_replace": "text replaced text -",
-    "string_split": "text regex count",
+    "string_split": "text regex few",
     "sublist": "container head|tail count",
     "sum": "container",
     "sysctlvalue": "sysctl",

@@ -27,7 +27,7 @@ def grammar(cache: Cache) -> parse.Grammar:
 def _mistyped(policy: Policy, source: Source) -> list[Diagnostic]:
     """Promise types that are slips of ours; what modules of other files keep is not known here."""
     found = check.check_together([check.facts(policy)], lambda _: source)
-    return [one for one in found if one.kind == "undefined-type" and one.hint]
+    return [one for one in found if one.hint and one.message.startswith(check.UNDEFINED_TYPE)]
 
 
 def build(
@@ -47,7 +47,8 @@ def build(
         found = [*diagnostics, *check.check(policy, host_package)]
         found.sort(key=lambda diagnostic: diagnostic.span.start)
         if any(diagnostic.severity == "error" for diagnostic in found):
-            return {}, [*found, *_mistyped(policy, source)]
+            found += _mistyped(policy, source)
+            return {}, sorted(found, key=lambda diagnostic: diagnostic.span.start)
         unit = unit_of(policy)
         unit["notes"] = notes(found)
         unit["facts"] = marshal.dumps(check.facts(policy))

@@ -47,6 +47,7 @@ At = tuple[int, int, int, int]
 Finding = tuple[str, str, At, str, str]
 
 DEEPEST_INHERITANCE = 30
+UNDEFINED_TYPE = "Undefined promise type"  # how what is said of one begins
 
 
 class Elsewhere(Source):
@@ -302,7 +303,7 @@ def _unknown_types(files: list[Facts]) -> Iterator[Finding]:
         for name, at in unit["types"]:
             if name not in modules:
                 hint = meant(name, [*vocabulary.OF_PROMISES, *modules])
-                yield f"Undefined promise type '{name}'", unit["path"], at, hint, "undefined"
+                yield f"{UNDEFINED_TYPE} '{name}'", unit["path"], at, hint, "undefined"
 
 
 # references to bodies and bundles

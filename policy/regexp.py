@@ -20,6 +20,7 @@ ANCHORED = 0x80000000
 NOTEMPTY_ATSTART = 0x8
 
 _META = frozenset("\\^$.[|()?*+{")
+QUANTIFIERS = ("*", "?", "{", "+")
 _MANY = 1000  # patterns are remembered; each takes some hundred octets
 
 
@@ -89,13 +90,14 @@ class Match:
 class Pattern:
     """A pattern ready for use."""
 
-    __slots__ = ("_code", "_literal", "groups", "names")
+    __slots__ = ("_code", "_head", "_literal", "groups", "names")
 
     def __init__(self, pattern: str, options: int = MULTILINE | DOTALL) -> None:
         """Raises BadPattern."""
         self.groups = 0
         self.names: dict[str, int] = {}
         self._literal = pattern
+        self._head = _head(pattern)
         self._code: pcre2.Code | regexp_fallback.Code | None = None
         if options != MULTILINE | DOTALL or not _META.isdisjoint(pattern):
             self._code = _engine(_octets(pattern), options)
@@ -106,6 +108,8 @@ class Pattern:
         """Whether the first match of a search spans all of TEXT: `a|ab` does not match `ab`."""
         if self._code is None:
             return text == self._literal
+        if not text.startswith(self._head):
+            return False
         subject = _octets(text)
         bounds = self._code.find(subject, 0, ANCHORED)
         return bounds is not None and bounds[0] == 0 and bounds[1] == len(subject)
@@ -127,6 +131,27 @@ class Pattern:
         literal = _octets(self._literal)
         at = subject.find(literal, start)
         return None if at < 0 else Match(self, subject, [at, at + len(literal)], length)
+
+
+def _head(pattern: str) -> str:
+    """The plain text that whatever PATTERN spans begins with, as far as it can be told cheaply."""
+    if "|" in pattern or "(?" in pattern:
+        return ""
+    head, at = "", 0
+    while at < len(pattern):
+        char = pattern[at]
+        if char == "\\" and pattern[at + 1 : at + 2].isascii() and at + 1 < len(pattern):
+            at += 1
+            char = pattern[at]
+            if char.isalnum():  # `\\d`, `\\x41`
+                break
+        elif char in _META:
+            break
+        if pattern[at + 1 : at + 2] in QUANTIFIERS:
+            break
+        head += char
+        at += 1
+    return head
 
 
 def _octets(text: str) -> bytes:

@@ -29,20 +29,22 @@ def edit(promise: "Promise", run: "Run", path: str) -> "Iterator[Change | Verdic
 
     What the promises of the bundle say at info level is said only if the file was changed.
     """
-    original = _load(promise, run, path)
+    held = content(promise, run, path)
     run.buffer_info()
     outcome = Outcome.FAILED
     try:
-        if original is None:
+        if held is None:
             yield failed(f"File '{path}' was marked for editing but could not be opened")
         else:
+            join = (promise.body("edit_defaults") or {}).get("recognize_join") in TRUE
+            original = lines_of(held, join=join)
             outcome = yield from _edited(promise, run, Buffer((), path), original)
     finally:
         run.release_info(outcome is Outcome.REPAIRED)
 
 
-def _load(promise: "Promise", run: "Run", path: str) -> list[str] | None:
-    """The lines of the file PATH, or None after saying why it is not to be edited."""
+def content(promise: "Promise", run: "Run", path: str) -> str | None:
+    """What the file PATH holds, or None after saying why it is not to be edited."""
     defaults = promise.body("edit_defaults") or {}
     status = run.host.stat(path)
     if status is None:
@@ -62,11 +64,10 @@ def _load(promise: "Promise", run: "Run", path: str) -> list[str] | None:
         run.log("info", f"{path} is not a plain file")
         return None
     try:
-        content = run.host.read(path)
+        return text(run.host.read(path))
     except OSError as error:
         run.log("info", f"Couldn't read file '{path}' for editing. (fopen: {error.strerror})")
         return None
-    return lines_of(text(content), join=defaults.get("recognize_join") in TRUE)
 
 
 def _limit(written: "Any") -> int:
@@ -98,7 +99,8 @@ def _edited(promise: "Promise", run: "Run", buffer: Buffer, original: list[str])
     if action.get("action_policy") in ("warn", "nop"):
         for line in differences(original, buffer.lines):
             yield Verdict(Outcome.WARNED, line, "warning")
-    return (yield from _saved(promise, run, buffer, original))
+    old = "\n".join([*original, ""])
+    return (yield from saved(promise, run, buffer.path, (old, buffer.text()), "Edited file"))
 
 
 def _perform(promise: "Promise", run: "Run", buffer: Buffer, *, anew: bool) -> None:
@@ -113,20 +115,23 @@ def _perform(promise: "Promise", run: "Run", buffer: Buffer, *, anew: bool) -> N
     )  # fmt: skip
 
 
-def _saved(promise: "Promise", run: "Run", buffer: Buffer, original: list[str]) -> "Steps":
-    """Yield the change of the file, and then where its old content goes; how the change ended."""
+def saved(promise: "Promise", run: "Run", path: str, texts: tuple[str, str], done: str) -> "Steps":
+    """Yield the change of the file PATH from the first to the second of TEXTS; how that ended.
+
+    And then where the old content goes. DONE, and the path after it, is said when it is done.
+    """
     from agent.actuators.files.backup import archive_edited
     from agent.actuators.files.task import Task
 
     task = Task(promise, run)
     outcome = yield Change(
-        f"edit file '{buffer.path}'",
-        f"Edited file '{buffer.path}'",
-        lambda: _save(task, buffer),
-        preview=lambda: unified(original, buffer),
+        f"edit file '{path}'",
+        f"{done} '{path}'",
+        lambda: _save(task, path, texts[1]),
+        preview=lambda: unified(*texts, path),
     )
     if outcome is Outcome.REPAIRED:
-        yield from archive_edited(task, buffer.path)
+        yield from archive_edited(task, path)
     return outcome
 
 
@@ -146,21 +151,21 @@ def differences(old: list[str], new: list[str]) -> "Iterator[str]":
             yield f" ! edit_line change warning promised: (add) {new[at]}"
 
 
-def unified(original: list[str], buffer: Buffer) -> str:
-    """The difference that a person reads."""
+def unified(old: str, new: str, path: str) -> str:
+    """The difference between OLD and NEW, as a person reads it."""
     from difflib import unified_diff
 
-    names = (f"original {buffer.path}", f"changed  {buffer.path}")
-    return "\n".join(unified_diff(original, buffer.lines, *names, lineterm=""))
+    names = (f"original {path}", f"changed  {path}")
+    return "\n".join(unified_diff(lines_of(old), lines_of(new), *names, lineterm=""))
 
 
-def _save(task: "Task", buffer: Buffer) -> Outcome | None:
-    """Write BUFFER into its file, or where a link leads; the old one is kept as promised."""
+def _save(task: "Task", path: str, new: str) -> Outcome | None:
+    """Write NEW into the file PATH, or where a link leads; the old one is kept as promised."""
     from agent.actuators.files.backup import replace
 
     try:
-        replace(task, buffer.path, octets(buffer.text()))
+        replace(task, path, octets(new))
     except OSError as error:
-        task.log("error", f"Unable to save file '{buffer.path}' after editing. ({error.strerror})")
+        task.log("error", f"Unable to save file '{path}' after editing. ({error.strerror})")
         return Outcome.FAILED
     return None

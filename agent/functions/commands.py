@@ -1,6 +1,7 @@
 """Functions that run programs: their output, whether they succeed, what modules say."""
 
 from agent import modules
+from agent.functions.data_files import content
 from agent.functions.files import isexecutable
 from policy import values
 from policy.errors import Failed

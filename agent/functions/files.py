@@ -4,6 +4,7 @@ import os
 import stat
 
 from agent.functions import glob
+from agent.functions.data_files import content
 from policy import regexp, values
 from policy.errors import Failed
 from policy.functions.arguments import integer, refusal

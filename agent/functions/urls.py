@@ -1,9 +1,13 @@
 """What is at a URL, told as libcurl would tell it."""
 
+from contextlib import suppress
+
+from agent.functions.data_files import content
 from policy import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from http.client import HTTPConnection, HTTPResponse
     from typing import Any
     from urllib.parse import SplitResult
@@ -32,7 +36,8 @@ _OTHERS = frozenset(
         "url.headers",
     )
 )
-_MOST = "4096"
+_MOST = 4096
+_PATIENCE = 3  # seconds
 
 
 def get(ctx: "Context", url: str, options: "dict[str, Any]") -> "dict[str, Any]":
@@ -43,41 +48,54 @@ def get(ctx: "Context", url: str, options: "dict[str, Any]") -> "dict[str, Any]"
         if option not in _HEADERS and option not in _OTHERS:
             ctx.log("info", f"url_get: unknown option '{option}'")
     parts = urlsplit(url)
-    status, code, content, headers = 0, _NO_PROTOCOL, b"", ""
-    most = values.integer(str(options.get("url.max_content", _MOST)))
+    status, code, body, headers = 0, _NO_PROTOCOL, b"", ""
+    most = _number(options, "url.max_content", _MOST)
     if parts.scheme == "file":
-        code, content = _file(ctx, parts.path, most)
+        code, body = _file(ctx, parts.path, most)
     elif parts.scheme in ("http", "https"):
-        status, code, content, headers = _fetched(parts, options, most)
-    most_headers = values.integer(str(options.get("url.max_headers", _MOST)))
+        status, code, body, headers = _fetched(parts, options, most)
     found: dict[str, Any] = {"returncode": status, "rc": code, "success": code == _FINE}
     if code != _FINE:
         found["error_message"] = _MESSAGES[code]
-    found["content"] = values.text(content[:most])
-    found["headers"] = headers[:most_headers]
+    found["content"] = values.text(body[:most])
+    found["headers"] = headers[: _number(options, "url.max_headers", _MOST)]
     return found
 
 
-def _file(ctx: "Context", path: str) -> tuple[int, bytes]:
+def _number(options: "dict[str, Any]", name: str, default: int) -> int:
+    """The option NAME, DEFAULT if it is no number that could be meant."""
+    try:
+        number = values.integer(str(options[name]))
+    except (KeyError, ValueError):
+        return default
+    return number if number >= 0 else default
+
+
+def _file(ctx: "Context", path: str, most: int) -> tuple[int, bytes]:
     from urllib.parse import unquote
 
     try:
-        return _FINE, ctx.host.read(unquote(path))
+        return _FINE, content(ctx, unquote(path), most)
     except OSError:
         return _NO_FILE, b""
 
 
-def _fetched(parts: "SplitResult", options: "dict[str, Any]") -> tuple[int, int, bytes, str]:
-    """Status, result code, content and headers of a request for PARTS."""
+def _fetched(
+    parts: "SplitResult", options: "dict[str, Any]", most: int
+) -> tuple[int, int, bytes, str]:
+    """Status, result code, content (MOST octets of it) and headers of a request for PARTS."""
     import socket
     import ssl
     from http.client import HTTPException
 
+    timeout = _number(options, "url.timeout", _PATIENCE)
     try:
-        connection = _connection(parts, values.integer(str(options.get("url.timeout", "3"))))
+        connection = _connection(parts, timeout)
         try:
-            response = _response(connection, parts, options)
-            return response.status, _FINE, response.read(), _head(response)
+            connection.connect()
+            with _Deadline(connection.sock, timeout):
+                response = _response(connection, parts, options)
+                return response.status, _FINE, response.read(most), _head(response)
         finally:
             connection.close()
     except ssl.SSLError:
@@ -91,6 +109,39 @@ def _fetched(parts: "SplitResult", options: "dict[str, Any]") -> tuple[int, int,
     except (OSError, ValueError):
         code = _NO_CONNECTION
     return 0, code, b"", ""
+
+
+class _Deadline:
+    """As long as it is entered a connection is cut after so many seconds, 0 for never.
+
+    It is left with a TimeoutError if it was: one that speaks slowly is late, too.
+    """
+
+    def __init__(self, connection: "socket.socket", seconds: int) -> None:
+        from threading import Timer
+
+        self.connection = connection
+        self.passed = False
+        self.timer = Timer(seconds, self.cut) if seconds else None
+
+    def cut(self) -> None:
+        """End the connection, below what encrypts it."""
+        import socket
+
+        self.passed = True
+        with suppress(OSError):
+            socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
+
+    def __enter__(self) -> None:
+        if self.timer is not None:
+            self.timer.daemon = True
+            self.timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.passed:
+            raise TimeoutError
 
 
 def _connection(parts: "SplitResult", timeout: int) -> "HTTPConnection":

@@ -15,11 +15,13 @@ NICE, THREADS, START, SIZE, RESIDENT, SCHEDULING = 16, 17, 19, 20, 21, 38
 TIMED = (b"0", b"3")  # ways of scheduling in which a nice value means something
 SHOWN = dict.fromkeys((*range(32), 127), "?") | {10: " "}
 # major number of a terminal: its name, and from which minor number on
-TERMINALS = {4: ("tty", 0), 204: ("ttyAMA", 64), 229: ("hvc", 0), **dict.fromkeys(
-    range(136, 144), ("pts/", 0)
-)}  # fmt: skip
+TERMINALS = {
+    4: ("tty", 0),
+    204: ("ttyAMA", 64),
+    229: ("hvc", 0),
+    **{136 + more: ("pts/", -256 * more) for more in range(8)},
+}
 SERIAL = 64  # minor number of the first serial line among the terminals of major 4
-PTS = 136
 MANY = 999
 
 
@@ -121,7 +123,7 @@ def terminal(number: int) -> str:
     if major not in TERMINALS:
         return "?"
     name, first = TERMINALS[major]
-    return f"{name}{minor - first + (max(0, major - PTS) << 8)}"
+    return f"{name}{minor - first}"
 
 
 def line(process: Process, owner: str) -> str:

@@ -221,3 +221,29 @@ def test_ten_megabytes_of_garbage(program: Program, policy: Policy, garbage: byt
     assert "error: " in said(ended)
     assert len(said(ended)) < 20_000
     assert ended.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command", [("troth", "check"), ("cf-agent", "-Kf"), ("cf-promises", "-f")]
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "reports:\n" + "(" * 3000 + "a" + ")" * 3000 + '::\n"x";',
+        'reports: "x" if => "' + "(" * 3000 + "a" + ")" * 3000 + '";',
+        'vars: "a" string => "' + "$(" * 2000 + "a" + ")" * 2000 + '";',
+        'vars: "a" string => ' + "concat(" * 1000 + '"a"' + ")" * 1000 + ";",
+        'vars: "a" data => parsejson("' + "[" * 5000 + '");',
+        'vars: "a" data => "' + "[" * 5000 + '";',
+    ],
+    ids=["guard", "condition", "reference", "call", "parsejson", "data"],
+)
+def test_depth_is_no_trouble(
+    program: Program, policy: Policy, tmp_path: Path, command: tuple[str, ...], text: str
+) -> None:
+    (tmp_path / "def.json").write_text("[" * 100_000)
+
+    ended = program(*command, policy(f"bundle agent main {{ {text} }}\n"))
+
+    assert "def.json" in said(ended)
+    assert ended.returncode in (0, 1, 2)

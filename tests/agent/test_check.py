@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,6 @@ from agent.check import note_as_json
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     Program = Callable[..., "subprocess.CompletedProcess[str]"]
     Policy = Callable[..., str]
@@ -161,3 +161,51 @@ def test_a_release_is_marked(program: Program, policy: Policy, tmp_path: Path) -
 
     assert "timestamp" in json.loads((tmp_path / "cf_promises_validated").read_text())
     assert "releaseId" in json.loads((tmp_path / "cf_promises_release_id").read_text())
+
+
+def test_a_slip_in_a_promise_type_is_an_error_beside_others(
+    program: Program, policy: Policy
+) -> None:
+    text = 'bundle agent main\n{\n  methodes: "x";\n%s}\n'
+    alone = program("troth", "check", policy(text % ""))
+    beside = program("troth", "check", policy(text % '  files: "/x" creat => "true";\n'))
+
+    for ended, count in ((alone, "1 error "), (beside, "2 errors ")):
+        assert ended.returncode == 2
+        assert ":3:3: error: Undefined promise type 'methodes'" in ended.stderr
+        assert "did you mean 'methods'?" in ended.stderr
+        assert f"check: {count}" in ended.stderr
+    assert program("cf-promises", "-f", policy(text % "")).returncode == 0
+
+
+def test_why_a_file_cannot_be_read_is_in_the_document(program: Program) -> None:
+    ended = program("troth", "check", "--json", "nowhere.cf")
+
+    [found] = json.loads(ended.stdout)["diagnostics"]
+    assert ended.returncode == 1
+    assert (found["file"], found["severity"]) == ("nowhere.cf", "error")
+    assert "No such file" in found["message"]
+
+
+def test_a_policy_that_would_be_refused_is_warned_of(program: Program, policy: Policy) -> None:
+    path = policy(GOOD)
+    (Path(path)).chmod(0o622)
+
+    ended = program("troth", "check", path)
+
+    assert ended.returncode == 0
+    assert f"{path}:1:1: warning: others may write" in ended.stderr
+    assert f"hint: chmod go-w {path}" in ended.stderr
+
+
+def test_a_class_on_the_line_of_its_section_is_told_to_move(
+    program: Program, policy: Policy
+) -> None:
+    first = program("troth", "check", policy('bundle agent main\n{\n  vars: any::\n    "a";\n}\n'))
+    later = program(
+        "troth", "check",
+        policy('bundle agent main\n{\n  vars:\n  reports: any::\n    "a";\n}\n'),
+    )  # fmt: skip
+
+    assert "start the class on a new line" in first.stderr
+    assert "start the class on a new line" in later.stderr

@@ -111,3 +111,14 @@ def test_a_failed_promise_exits_with_4_under_our_name(program: Program, policy: 
 
     assert program("troth", "run", "-K", path).returncode == 4
     assert program("cf-agent", "-Kf", path).returncode == 0
+
+
+def test_why_there_is_no_plan_is_in_the_document(program: Program, policy: Policy) -> None:
+    wrong = program(
+        "troth", "plan", "--json", policy('bundle agent main { files: "/x" a => "b"; }')
+    )
+    missing = program("troth", "plan", "--json", "nowhere.cf")
+
+    assert (wrong.returncode, missing.returncode) == (1, 1)
+    assert "Unknown attribute" in json.loads(wrong.stdout)["diagnostics"][0]["message"]
+    assert "nowhere.cf" in json.loads(missing.stdout)["diagnostics"][0]["message"]

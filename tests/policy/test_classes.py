@@ -76,3 +76,12 @@ def test_expressions_mean_what_they_mean_in_python(text: str) -> None:
         assert classes.holds(text, context(*names)) is bool(
             eval(python, {"a": a, "b": b, "c": c})  # noqa: S307  # made above
         )
+
+
+def test_brackets_are_looked_into_so_deep_only() -> None:
+    deepest = classes.DEEPEST
+
+    assert classes.compiled("(" * deepest + "a" + ")" * deepest) == "a"
+    for depth in (deepest + 1, 3000):
+        with pytest.raises(classes.BadExpression):
+            classes.compiled("(" * depth + "a" + ")" * depth)

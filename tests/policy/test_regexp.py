@@ -173,3 +173,24 @@ print({"_ctypes", "re"} & set(sys.modules))
     )
 
     assert finished.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "spans"),
+    [
+        (r"default:main\.x.*", "default:main.xy", True),
+        (r"default:main\.x.*", "default:mainzxy", False),
+        ("ab*", "a", True),
+        ("ab?c", "ac", True),
+        ("a{2}", "aa", True),
+        ("a|b", "b", True),
+        (r"\d+", "42", True),
+        (r"\x41b", "Ab", True),
+        ("(?i)ab.", "ABc", True),
+        ("^ab.", "abc", True),
+    ],
+)
+def test_the_plain_head_of_a_pattern_decides_nothing_alone(
+    pattern: str, text: str, spans: bool
+) -> None:
+    assert regexp.full(pattern, text) is spans

@@ -60,3 +60,14 @@ def printed(rval: "Rval") -> str:
 @given(st.text("ab$(){}@[].", max_size=40))
 def test_nothing_is_lost(text: str) -> None:
     assert printed(strings.parse(text)) == text
+
+
+def test_what_is_nested_too_deeply_is_plain_text() -> None:
+    value = strings.parse("$(" * 2000 + "a" + ")" * 2000)
+
+    for _ in range(strings.DEEPEST):
+        assert value[0] == "var"
+        value = value[1]
+    assert value == "$(" * 1900 + "a" + ")" * 1900
+    assert strings.too_deep("$(" * 101)
+    assert not strings.too_deep("$(a)" * 1000)

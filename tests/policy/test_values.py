@@ -1,6 +1,7 @@
 """Numbers, JSON and containers."""
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -222,3 +223,14 @@ def test_the_elements_of_an_array_come_in_the_order_of_their_hashes(array: str, 
         ctx.define(f"{array}[{key}]", "value", "string")
 
     assert list(values.container(ctx, array)) == expected.split()
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"a":' * 5000, "[" * 501 + "]" * 501])
+def test_json_that_is_too_deep_is_refused(text: str) -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(4000)
+    try:
+        with pytest.raises(ValueError, match="levels deep"):
+            values.parse_json(text)
+    finally:
+        sys.setrecursionlimit(before)

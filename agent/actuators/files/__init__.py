@@ -21,7 +21,7 @@ QUICK = frozenset((
     "move_obstructions", "depends_on", "if", "unless", "ifvarclass", "with",
 ))  # fmt: skip
 PHASE_ONE = frozenset(("rename", "perms", "changes", "transformer", "acl"))
-NOT_YET = ("acl", "changes", "edit_xml", "fsattrs")
+NOT_YET = ("acl", "changes", "fsattrs")
 CONTENT = frozenset((
     "content", "edit_line", "edit_xml", "edit_template", "edit_template_string",
 ))  # fmt: skip

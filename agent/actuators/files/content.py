@@ -108,6 +108,11 @@ def edited(task: "Task", path: str, *, exists: bool) -> "Steps":
         task.log("verbose", f"Cannot render file '{path}': file does not exist")
         return False
     attributes = task.attributes
+    if "edit_xml" in attributes:
+        from agent.actuators import xml_editing
+
+        yield from xml_editing.edit(task.promise, task.run, path)
+        return True
     method = attributes.get("template_method", CLASSIC)
     classic = method == CLASSIC and "edit_template" in attributes
     if "edit_line" in attributes or classic:
