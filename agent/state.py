@@ -1,4 +1,5 @@
-"""What the agent remembers from run to run, in one SQLite file: locks and persistent classes.
+"""What the agent remembers from run to run, in one SQLite file: locks, persistent classes, and what
+monitored files were like.
 
 It is opened when something is first asked of it that the file can know, because to load SQLite
 takes 3 ms. Without a file that can be read and written the run goes on, with one warning and
@@ -31,13 +32,21 @@ SCHEMA = (
         "CREATE TABLE classes (name TEXT PRIMARY KEY, expires INTEGER NOT NULL,"
         " timer TEXT NOT NULL, tags TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # what a file was like when it was last looked at: its digest, its status, its entries
+        "CREATE TABLE seen (path BLOB NOT NULL, kind TEXT NOT NULL, value BLOB NOT NULL,"
+        " PRIMARY KEY (path, kind)) WITHOUT ROWID",
+    ),
 )
 
 
 class State:
     """The file at PATH. NOW is the start of the run, in seconds; LOG takes a level and a text."""
 
-    __slots__ = ("_db", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_stamps", "broken")
+    __slots__ = (
+        "_db", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_saw", "_seen", "_stamps",
+        "broken",
+    )  # fmt: skip
 
     def __init__(self, path: str, log: "Callable[[str, str], None]", now: float) -> None:
         self.broken = False
@@ -49,6 +58,8 @@ class State:
         self._pid = 0
         self._stamps: dict[bytes, int] = {}
         self._kept: dict[bytes, int] = {}
+        self._seen: dict[tuple[bytes, str], bytes | None] = {}  # in this run
+        self._saw: dict[tuple[bytes, str], bytes | None] = {}  # what of that is to be remembered
 
     def clock(self) -> int:
         """The time, counted from the start of the run."""
@@ -172,10 +183,51 @@ class State:
             lambda db: db.execute("DELETE FROM classes WHERE name = ?", (name,)), None, create=False
         )
 
+    # monitored files
+
+    def seen(self, path: bytes, kind: str) -> bytes | None:
+        """What of this KIND was seen of PATH when it was last looked at, None if nothing was."""
+        if (path, kind) in self._seen:
+            return self._seen[path, kind]
+        row: tuple[bytes] | None = self._do(
+            lambda db: db.execute(
+                "SELECT value FROM seen WHERE path = ? AND kind = ?", (path, kind)
+            ).fetchone(),
+            None, create=False,
+        )  # fmt: skip
+        return None if row is None else row[0]
+
+    def see(self, path: bytes, kind: str, value: bytes | None, *, remember: bool) -> None:
+        """Let VALUE be what was last seen of PATH, None: nothing; after this run if REMEMBER."""
+        self._seen[path, kind] = value
+        if remember:
+            self._saw[path, kind] = value
+
+    def _flush_seen(self) -> None:
+        """Write down what was seen, in one transaction."""
+        saw, self._saw = self._saw, {}
+        if not saw:
+            return
+
+        def work(db: "Connection") -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany(
+                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?)",
+                [(*key, value) for key, value in saw.items() if value is not None],
+            )
+            db.executemany(
+                "DELETE FROM seen WHERE path = ? AND kind = ?",
+                [key for key, value in saw.items() if value is None],
+            )
+            db.execute("COMMIT")
+
+        self._do(work, None)
+
     # the file
 
     def close(self) -> None:
         """Write what was left to the end, in one transaction, and close the file."""
+        self._flush_seen()
         kept, self._kept = self._kept, {}
         if kept:
             horizon = self.clock() - FOUR_WEEKS
@@ -241,7 +293,7 @@ class State:
         self._log(
             "error",
             f"state file '{self._path}' is corrupt: it is kept as '{aside}' and a new one begins, "
-            "so locks and persistent classes are forgotten",
+            "so locks, persistent classes and what was seen of files are forgotten",
         )
 
 

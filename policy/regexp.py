@@ -97,7 +97,7 @@ class Pattern:
         self.groups = 0
         self.names: dict[str, int] = {}
         self._literal = pattern
-        self._head = _head(pattern)
+        self._head = _head(pattern) if options == MULTILINE | DOTALL else ""
         self._code: pcre2.Code | regexp_fallback.Code | None = None
         if options != MULTILINE | DOTALL or not _META.isdisjoint(pattern):
             self._code = _engine(_octets(pattern), options)

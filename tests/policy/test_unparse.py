@@ -31,7 +31,7 @@ from policy.unparse import unparse
 MASTERFILES = sorted(Path("/usr/share/cfengine3/masterfiles").rglob("*.cf"))
 HERE = Span(Source("", ""), 0, 0)
 
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
+ANY_TEXT = st.text(st.characters(exclude_categories=(), exclude_characters="\0"))
 TRICKY_TEXT = st.text("a\\\"'`\n\r#;{}$@():é ")
 WORD = st.text("abcXYZ_019é\udcff", min_size=1, max_size=5)
 QUALIFIED = st.from_regex(r"([a-z0-9]+:)?([a-z0-9]+\.)?[a-z0-9]+", fullmatch=True).filter(

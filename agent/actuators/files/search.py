@@ -83,14 +83,16 @@ class Walk:
                 f"Could not open existing directory '{directory}'. (opendir: {error.strerror})",
             )
             return
+        listing = self._listing(directory)
         for name in names:
             path = joined(directory, name)
             status = self.task.host.lstat(path)
             if status is not None:
-                yield from self._entry(path, status, level)
-
-    def _entry(self, path: str, status: "Status", level: int) -> "Steps":
-        """Yield what it takes for PATH, and all below it, to be as promised."""
+                met = yield from self._entry(path, status, level, listing)
+                if met is not None:
+                    yield from leaf(self.task, path, met)
+        if listing is not None:
+            yield from listing.recorded()
         task = self.task
         if stat.S_ISLNK(status.st_mode):
             gone = yield from dead_link(task, path)
