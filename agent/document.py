@@ -167,7 +167,8 @@ def contains(node: "Any", wanted: "Any") -> bool:
     Text may be longer than wanted and there may be more attributes and children; the children that
     are wanted are exactly as described.
     """
-    if node.tag != wanted.tag or any(node.get(name) != wanted.get(name) for name in wanted.keys()):
+    have, wants = dict(node.attrib), dict(wanted.attrib)
+    if node.tag != wanted.tag or have | wants != have:
         return False
     inside = [child for child in wanted if is_element(child)]
     if not inside:

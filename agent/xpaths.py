@@ -18,7 +18,7 @@ _QUOTED = r"'[^']*'|\"[^\"]*\""
 
 
 class Step:
-    """One element on the way: its NAME, and the ATTRIBUTES, CHILDREN and TEXT that it is to have."""
+    """One element on the way: its name, and the attributes, children and text that it has."""
 
     __slots__ = ("attributes", "children", "name", "text")
 

@@ -163,6 +163,8 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
     function, flags, count = ctx.callee(name)
     if "D" in flags:
         return function(ctx, *rval[2:])
+    if name == "ifelse" and len(rval) == 5:
+        return _choice(function, rval, ctx)
     args = _arguments(rval, flags, ctx)
     if count >= 0 and len(args) != count:
         raise Fatal(
@@ -181,6 +183,23 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
     if key not in ctx.cached_calls:
         ctx.cached_calls[key] = function(ctx, *args)
     return ctx.cached_calls[key]
+
+
+def _choice(function: "Any", rval: "Any", ctx: "Context") -> "Any":
+    """An `ifelse` of three arguments: what it does not choose need not have a value."""
+    args = _arguments(rval[:3], "", ctx)
+    failed: dict[str, Unresolved] = {}
+    for number, arg in enumerate(rval[3:]):
+        try:
+            args += _arguments(("call", "ifelse", arg), "", ctx)
+        except Unresolved as error:
+            mark = f"\0{number}"  # no text of a policy
+            failed[mark] = error
+            args.append(mark)
+    chosen = function(ctx, *args)
+    if chosen in failed:
+        raise failed[chosen]
+    return chosen
 
 
 _MAPPED = ("$(this)", "$(this.k)", "$(this.k[1])", "$(this.v)",

@@ -65,6 +65,7 @@ COMPARISONS: dict[str, Callable[..., bool]] = {
 }
 
 
+MOST_DROPPED = 100_000  # tokens between a mistake and where reading goes on
 GRAMMAR = os.path.join(os.path.dirname(__file__), "grammar.lark")
 
 
@@ -292,13 +293,17 @@ class _Parser:
         return False
 
     def skip(self, token: Token | None) -> None:
-        """Drop what was begun, a statement or a head, up to where reading can go on."""
+        """Drop what was begun, a statement or a head, up to where reading can go on.
+
+        Where that is nowhere near, what follows is no policy, and is left unread.
+        """
         level = len(self.states) - 1
         while level > 1 and not LEVELS & self.rows[self.states[level]].keys():
             level -= 1
         depth = [self.symbols[state] for state in self.states[level:]].count("LBRACE")
         self.cut(level)
         statement = "CLASS_GUARD" in self.rows[self.states[-1]]
+        dropped = 0
         while token is not None:
             kind = token.lastgroup or ""
             if kind == "SEMICOLON" and statement:
@@ -309,6 +314,9 @@ class _Parser:
                 return
             elif kind == "LBRACE":
                 depth += 1
+            dropped += 1
+            if dropped > MOST_DROPPED:
+                self.tokens.close()
             token = next(self.tokens, None)
 
     def resume(self, kind: str, token: Token) -> bool:

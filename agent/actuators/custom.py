@@ -127,11 +127,14 @@ def _asked(asked: "Conversation") -> "Steps":
 def _planned(asked: "Conversation") -> Change | Verdict:
     """What would be done to keep the promise, as the module warned of it."""
     outcome = asked.evaluated()
-    if outcome is Outcome.KEPT or asked.heard & SERIOUS:
+    said = asked.warnings
+    if outcome is Outcome.FAILED and (asked.heard & SERIOUS or not said):
         return Verdict(outcome)
-    if not asked.warnings:
+    if outcome is Outcome.KEPT:
+        return Verdict(outcome)
+    if not said:
         return Change(f"keep {asked.what}", "", lambda: None)
-    first, *more = asked.warnings
+    first, *more = said
     would = first.removeprefix("Should ").removesuffix(", but only warning promised")
     return Change(would, "", lambda: None, preview=lambda: "\n".join(more), warn=first)
 

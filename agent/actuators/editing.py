@@ -166,6 +166,6 @@ def _save(task: "Task", path: str, new: str) -> Outcome | None:
     try:
         replace(task, path, octets(new))
     except OSError as error:
-        task.log("error", f"Unable to save file '{path}' after editing. ({error.strerror})")
+        task.log("error", f"Unable to save file '{path}' after editing. ({task.why(error)})")
         return Outcome.FAILED
     return None

@@ -33,12 +33,13 @@ def content(ctx: "Context", path: str, limit: int = 0) -> bytes:
     Raises OSError, also for what need not come to an end: a pipe, a device, a giant.
     """
     status = ctx.host.stat(path)
-    mode = 0 if status is None else status.st_mode
-    if stat.S_ISFIFO(mode):
+    if status is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if stat.S_ISFIFO(status.st_mode):
         raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE), path)
-    if not limit and status is not None and status.st_size > _GIANT:
+    if not limit and status.st_size > _GIANT:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-    device = stat.S_ISCHR(mode) and not limit
+    device = stat.S_ISCHR(status.st_mode) and not limit
     data: bytes = ctx.host.read(path, _MUCH + 1 if device else limit)
     if device and len(data) > _MUCH:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
@@ -95,7 +96,7 @@ def _csv(ctx: "Context", path: str, most: int) -> "Any":
     text = _beginning(ctx, path, "CSV")
     whole: list[str] = []
     size = 0
-    for record in tables.records(text):
+    for record in [it.partition("\0")[0] for it in tables.records(text)]:
         size += len(values.octets(record))
         if size > most:
             break

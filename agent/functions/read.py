@@ -517,6 +517,15 @@ def _sort(ctx: "Context", rows: list[list[str]], at: int, width: int, order: str
 # what depends on what
 
 
+def _seen(ctx: "Context", path: str) -> "os.stat_result | None":
+    """What PATH is; None if there is no such thing, or if we cannot know."""
+    try:
+        found: os.stat_result | None = ctx.host.lstat(path)
+    except OSError:
+        return None
+    return found
+
+
 def makerule(ctx: "Context", target: str, sources: "Any") -> str:
     """`any` if TARGET is missing or older than one of SOURCES, otherwise `!any`, as in make.
 
@@ -527,20 +536,19 @@ def makerule(ctx: "Context", target: str, sources: "Any") -> str:
         /tmp/a.o is of 2020-01-01
         makerule("/tmp/a.o", "/tmp/a.c") -> "any"
     """
-    host = ctx.host
-    made: os.stat_result | None = host.lstat(target)
+    made = _seen(ctx, target)
     if made is not None and made.st_mode & 0o170000 != 0o100000:
         ctx.log(
             "warning", f"Function 'makerule' target-file '{target}' exists and is not a plain file"
         )
-    if isinstance(sources, str) and host.lstat(sources) is not None:
+    if isinstance(sources, str) and _seen(ctx, sources) is not None:
         names = [sources]
     else:
         listed = map(values.raw, values.children(values.container(ctx, sources)))
         names = [name for name in listed if isinstance(name, str)]
     stale = made is None
     for name in names:
-        status = host.lstat(name)
+        status = _seen(ctx, name)
         if status is None:
             ctx.log(
                 "verbose",

@@ -13,24 +13,30 @@ if TYPE_CHECKING:
 
     from policy.context import Context
 
+_LONGEST_NAME = 1000  # longer than any
 _NOBODY_AT_ALL = 2**32 - 1  # what stands for "leave it" where a number is asked for
 
 
 def _user(ctx: "Context", text: str) -> "pwd.struct_passwd | None":
     """The user called TEXT, or of that number if it is all digits."""
-    known: pwd.struct_passwd | None = ctx.host.user(int(text) if text.isdecimal() else text)
+    known: pwd.struct_passwd | None = ctx.host.user(_asked(text))
     return known
 
 
 def _group(ctx: "Context", text: str) -> "grp.struct_group | None":
     """The group called TEXT, or of that number if it is all digits."""
-    known: grp.struct_group | None = ctx.host.group(int(text) if text.isdecimal() else text)
+    known: grp.struct_group | None = ctx.host.group(_asked(text))
     return known
+
+
+def _asked(text: str) -> str | int:
+    """The number that TEXT is, or else the name, cut: the C library aborts on a very long one."""
+    return int(text) if text.isdecimal() and len(text) < _LONGEST_NAME else text[:_LONGEST_NAME]
 
 
 def _possible(text: str, function: str) -> None:
     """Raise Failed if TEXT is a number that nobody can have."""
-    if text.isdecimal() and int(text) == _NOBODY_AT_ALL:
+    if _asked(text) == _NOBODY_AT_ALL:
         raise Failed(function)
 
 
@@ -43,7 +49,7 @@ def getuid(ctx: "Context", name: str) -> str:
         getuid("root") -> 0
         getuid("no-such-user") -> fails
     """
-    user = ctx.host.user(name) or _user(ctx, name)
+    user = ctx.host.user(name[:_LONGEST_NAME]) or _user(ctx, name)
     if user is None:
         raise refusal(ctx, f"Could not get UID for user '{name}', (getpwnam: not found)")
     return str(user.pw_uid)
@@ -57,7 +63,7 @@ def getgid(ctx: "Context", name: str) -> str:
     Example:
         getgid("root") -> 0
     """
-    group = ctx.host.group(name) or _group(ctx, name)
+    group = ctx.host.group(name[:_LONGEST_NAME]) or _group(ctx, name)
     if group is None:
         raise refusal(ctx, f"Could not get GID for group '{name}', (getgrnam: not found)")
     return str(group.gr_gid)
@@ -95,7 +101,8 @@ def useringroup(ctx: "Context", user: str, group: str) -> bool:
         useringroup("root", "root") -> true
         useringroup("no-such-user", "root") -> false
     """
-    member, whole = ctx.host.user(user), ctx.host.group(group)
+    member = ctx.host.user(user[:_LONGEST_NAME])
+    whole = ctx.host.group(group[:_LONGEST_NAME])
     if member is None or whole is None:
         return False
     return user in whole.gr_mem or member.pw_gid == whole.gr_gid

@@ -132,6 +132,13 @@ class Host:
         except OSError:
             return {}
 
+    def flags(self, path: str) -> int | None:
+        """The flags of the file PATH in its file system (immutable: 0x10), None if it has none."""
+        from agent.host.flags import flags
+
+        with Place(path) as place:
+            return flags(place)
+
     def same(self, path: str, other: str) -> bool:
         """Whether the files PATH and OTHER hold the same bytes."""
         left_fd = self._opened(path)
@@ -237,6 +244,13 @@ class Host:
         """Give PATH the extended attribute NAME."""
         with Place(path) as place:
             os.setxattr(place.of(place.name), name, value, follow_symlinks=False)
+
+    def set_flags(self, path: str, flags: int) -> None:
+        """Let FLAGS be those of the file PATH in its file system."""
+        from agent.host.flags import set_flags
+
+        with Place(path) as place:
+            set_flags(place, flags)
 
     def mkdir(self, path: str, mode: int) -> None:
         """Make the directory PATH with exactly MODE."""

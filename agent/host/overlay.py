@@ -36,8 +36,8 @@ class Node:
     ENTRIES of a directory are those that differ from the real ones; None is one that is gone.
     """
 
-    __slots__ = ("changed", "data", "device", "entries", "mode", "origin", "owner", "status",
-                 "target", "times", "xattrs")  # fmt: skip
+    __slots__ = ("changed", "data", "device", "entries", "flags", "mode", "origin", "owner",
+                 "status", "target", "times", "xattrs")  # fmt: skip
 
     def __init__(self, mode: int, owner: tuple[int, int]) -> None:
         now = time.time()
@@ -51,6 +51,7 @@ class Node:
         self.data: bytes | None = None
         self.target: str | None = None
         self.entries: dict[str, Node | None] = {}
+        self.flags: int | None = None
         self.xattrs: dict[str, bytes] = {}
 
     def touched(self) -> None:
@@ -312,6 +313,13 @@ class Overlay(Host):
         real = {} if node.origin is None else super().xattrs(node.origin)
         return real | node.xattrs
 
+    def flags(self, path: str) -> int | None:
+        """As of the host."""
+        node = self._node(path, follow=False)
+        if node.flags is None and node.origin is not None:
+            return super().flags(node.origin)
+        return node.flags or 0
+
     def same(self, path: str, other: str) -> bool:
         """As of the host."""
         return self.read(path) == self.read(other)
@@ -319,10 +327,18 @@ class Overlay(Host):
     # writing
 
     def write(
-        self, path: str, data: bytes, *, mode: int | None = None, like: "Status | None" = None
+        self,
+        path: str,
+        data: bytes,
+        *,
+        mode: int | None = None,
+        like: "Status | None" = None,
+        follow: bool = False,
     ) -> None:
         """As of the host."""
-        parent, name, old = self._way(path, follow=False)
+        parent, name, old = self._way(path, follow=follow)
+        if follow:
+            like = None if old is None else self._status(old)
         self._allow(parent, path)
         if old is not None and stat.S_ISDIR(old.mode):
             _refuse(errno.EISDIR, path)
@@ -368,6 +384,10 @@ class Overlay(Host):
         """As of the host."""
         self._ours(path, follow=False).xattrs[name] = value
 
+    def set_flags(self, path: str, flags: int) -> None:
+        """As of the host."""
+        self._ours(path, follow=False).flags = flags
+
     def mkdir(self, path: str, mode: int) -> None:
         """As of the host."""
         self._put(path.rstrip("/"), stat.S_IFDIR | mode)
@@ -380,17 +400,17 @@ class Overlay(Host):
         """As of the host."""
         self._put(path, like.st_mode)
 
-    def chmod(self, path: str, mode: int) -> None:
+    def chmod(self, path: str, mode: int, *, follow: bool = False) -> None:
         """As of the host."""
-        node = self._ours(path, follow=False)
+        node = self._ours(path, follow=follow)
         if stat.S_ISLNK(node.mode):
             _refuse(errno.ELOOP, path)
         node.mode = stat.S_IFMT(node.mode) | mode
         node.touched()
 
-    def chown(self, path: str, uid: int, gid: int) -> None:
+    def chown(self, path: str, uid: int, gid: int, *, follow: bool = False) -> None:
         """As of the host."""
-        node = self._ours(path, follow=False)
+        node = self._ours(path, follow=follow)
         wanted = (node.owner[0] if uid == -1 else uid, node.owner[1] if gid == -1 else gid)
         ours = (node.owner[1], self.gid, *os.getgroups())
         if self.uid != 0 and (wanted[0] != node.owner[0] or wanted[1] not in ours):

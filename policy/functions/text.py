@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from policy.context import Context
 
 _LONGEST = 4095  # octets in the buffers of the reference
+_LONGEST_ESCAPED = 4093
 _LONGEST_PIECE = 1023
 _MOST_PIECES = 100_000  # where a separator matches nothing, and so never gets on
 _BLANK = " \t\n\r\v\f"
+
+
+def _cut(long: str) -> str:
+    """What of a text fits into a buffer of the reference."""
+    return long if len(long) * 4 <= _LONGEST else text(octets(long)[:_LONGEST])
 
 
 def concat(ctx: "Context", *parts: str) -> str:
@@ -58,22 +64,20 @@ def canonifyuniquely(ctx: "Context", name: str) -> str:
     Example:
         canonifyuniquely("a-b") -> "a_b_34fafddda8f42376094beb762e514a67b6f019e7"
     """
-    return values.canonify(f"{name}_{hash_(ctx, name, 'sha1')}")
+    return canonify(ctx, f"{name}_{hash_(ctx, name, 'sha1')}")
 
 
 def escape(ctx: "Context", plain: str) -> str:
     r"""A regular expression that means PLAIN itself.
 
     A backslash is put before all but ASCII letters and digits.
-    Never fails; long results are cut at 4093 bytes or so.
+    Never fails; long results are cut at 4093 bytes.
     Example:
         escape("10.0.0.1") -> "10\.0\.0\.1"
     """
-    return text(
-        b"".join(
-            [b"%c" % it if chr(it).isalnum() and it < 128 else b"\\%c" % it for it in octets(plain)]
-        )
-    )
+    head = octets(plain)[:_LONGEST_ESCAPED]
+    marked = [b"%c" % it if chr(it).isalnum() and it < 128 else b"\\%c" % it for it in head]
+    return text(b"".join(marked)[:_LONGEST_ESCAPED])
 
 
 def hash_(ctx: "Context", hashed: str, algorithm: str) -> str:
@@ -295,6 +299,7 @@ def basename(ctx: "Context", *arguments: str) -> str:
     if not arguments:
         raise refusal(ctx, "Function basename requires a filename as first arg!")
     path, suffix = (*arguments, "")[:2]
+    path = _cut(path)
     name = path.rstrip("/").rpartition("/")[2] or path[:1]
     return name.removesuffix(suffix) if name != suffix else name
 
@@ -307,6 +312,7 @@ def dirname(ctx: "Context", path: str) -> str:
         dirname("/etc/ssh/sshd_config") -> "/etc/ssh"
         dirname("sshd_config") -> "."
     """
+    path = _cut(path)
     if not path:
         return ""
     nodes = [node for node in path.split("/") if node]

@@ -136,6 +136,14 @@ def test_a_plan_does_not_know_what_a_module_would_do_that_cannot_say(custom: Cus
     assert not custom.made.exists()
 
 
+@pytest.mark.parametrize("result", ["error", "not_kept"])
+def test_a_module_that_fails_fails_in_a_plan(custom: Custom, result: str) -> None:
+    kept = custom.keep(f'"p" result => "{result}", say => "error", classes => fired;', plan=True)
+
+    assert kept.planned == []
+    assert kept.fired == {"failed"}
+
+
 def test_what_is_kept_is_no_step_of_a_plan(custom: Custom) -> None:
     custom.made.write_text("x")
 

@@ -21,7 +21,6 @@ QUICK = frozenset((
     "move_obstructions", "depends_on", "if", "unless", "ifvarclass", "with",
 ))  # fmt: skip
 PHASE_ONE = frozenset(("rename", "perms", "changes", "transformer", "acl"))
-NOT_YET = ("acl", "changes", "fsattrs")
 CONTENT = frozenset((
     "content", "edit_line", "edit_xml", "edit_template", "edit_template_string",
 ))  # fmt: skip
@@ -114,7 +113,12 @@ def _promised(task: "Task", path: str, *, literal: bool = False) -> "Steps":
         if literal:
             yield Verdict(Outcome.SKIPPED)
         return not literal
-    yield from _kept(task, path)
+    if "fsattrs" in task.attributes:
+        from agent.actuators.files.flags import thawed
+
+        yield from thawed(task, path, _kept(task, path))
+    else:
+        yield from _kept(task, path)
     return True
 
 
@@ -124,9 +128,6 @@ def _kept(task: "Task", path: str) -> "Steps":
         yield failed(f"No template data for the promise '{task.promise.promiser}'")
         return
     _say_default(task, path)
-    for name in NOT_YET:
-        if name in task.attributes:
-            yield failed(f"not yet supported: {name} (promised for '{path}')")
     there = yield from _there(task, path)
     if not there:
         return
@@ -138,7 +139,7 @@ def _kept(task: "Task", path: str) -> "Steps":
     elif not _selected(task, path, status):
         yield Verdict(Outcome.SKIPPED)
         return
-    for part in (_existing, _sourced, _filled, _afterwards):
+    for part in (_existing, _sourced, _filled, _sealed, _afterwards):
         go_on = yield from part(task, path)
         if not go_on:
             return
@@ -268,6 +269,15 @@ def _filled(task: "Task", path: str) -> "Steps":
         exists = task.host.lstat(path) is not None
         go_on = yield from content.edited(task, path, exists=exists)
     return go_on
+
+
+def _sealed(task: "Task", path: str) -> "Steps":
+    """Yield what it takes for nobody to be able to change PATH, if so promised; True."""
+    if "fsattrs" not in task.attributes:
+        return True
+    from agent.actuators.files.flags import sealed
+
+    return (yield from sealed(task, path))
 
 
 def _afterwards(task: "Task", path: str) -> "Steps":

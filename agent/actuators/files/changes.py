@@ -69,9 +69,15 @@ class Watch:
 
     def write(self, path: str, letter: str, what: str) -> None:
         """Note in the log of changes WHAT happened to PATH."""
+        from agent.promise import handle
+
         task = self.task
-        line = f"{int(task.run.ctx.now)},{task.promise.handle},{path},{letter},{what}\n"
-        task.host.append(f"{task.run.workdir}/state/file_changes.log", octets(line))
+        ctx = task.run.ctx
+        line = f"{int(ctx.now)},{handle(task.promise.written, ctx)},{path},{letter},{what}\n"
+        state = f"{task.run.workdir}/state"
+        if not task.host.exists(state):
+            task.host.mkdir(state, 0o700)
+        task.host.append(f"{state}/file_changes.log", octets(line))
 
     def recorded(self, path: str, what: str, aspect: str, logged: str) -> Change:
         """The step that notes in the log that WHAT of PATH has changed."""

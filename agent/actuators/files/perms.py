@@ -73,13 +73,20 @@ def attributes(task: "Task", path: str, status: "Status", perms: "dict[str, Any]
         return
     yield from set_id(task, path, status, want)
     yield from ownership(task, path, status, perms.get("owners"), perms.get("groups"))
+    if "changes" in task.attributes:
+        from agent.actuators.files.changes import changes
+
+        yield from changes(task, path, status)
     if stat.S_ISLNK(status.st_mode):
         from agent.actuators.files.links import dead_link
 
-        yield from dead_link(task, path)
+        gone = yield from dead_link(task, path)
+        if not gone:
+            yield from _listed(task, path)
         return
     yield from set_id(task, path, status, status.st_mode)
     yield from mode(task, path, status, have, want)
+    yield from _listed(task, path)
     if task.truth("touch"):
         yield task.change(
             f"update time stamps for '{path}'",
@@ -88,6 +95,14 @@ def attributes(task: "Task", path: str, status: "Status", perms: "dict[str, Any]
             f"Updating timestamps on '{path}' failed. (utime: {WHY})",
             refused=Outcome.DENIED,
         )
+
+
+def _listed(task: "Task", path: str) -> "Steps":
+    """Yield what it takes for the access control lists of PATH to be as promised."""
+    if "acl" in task.attributes:
+        from agent.actuators.files.acl import acl
+
+        yield from acl(task, path)
 
 
 def _mode(perms: "dict[str, Any]", status: "Status") -> int:

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agent.actuators.files.changes import Listing
     from agent.actuators.files.task import Steps, Task
     from agent.host import Status
     from agent.run import Run
@@ -88,35 +89,51 @@ class Walk:
             path = joined(directory, name)
             status = self.task.host.lstat(path)
             if status is not None:
-                met = yield from self._entry(path, status, level, listing)
+                met = yield from self._entry(path, status, level)
                 if met is not None:
+                    if listing is not None:
+                        listing.meet(name)
                     yield from leaf(self.task, path, met)
         if listing is not None:
             yield from listing.recorded()
+
+    def _listing(self, directory: str) -> "Listing | None":
+        """What is to be told of the entries of DIRECTORY, if anything is."""
+        if "changes" not in self.task.attributes:
+            return None
+        from agent.actuators.files import changes
+
+        watching = changes.watch(self.task)
+        return None if watching is None else changes.Listing(watching, directory)
+
+    def _entry(self, path: str, status: "Status", level: int) -> "Steps":
+        """Yield what it takes for all below PATH to be as promised.
+
+        What PATH is, or leads to, if the promise is about PATH itself, too; None if it is not.
+        """
         task = self.task
         if stat.S_ISLNK(status.st_mode):
             gone = yield from dead_link(task, path)
             if gone:
-                return
+                return None
             if self.links:
                 target = self._followed(path, status)
                 if target is None:
-                    return
+                    return None
                 status = target
         if self.xdev and status.st_dev != self.device:
             task.log(
                 "verbose",
                 f"Skipping '{path}' on different device - use xdev option to change this.",
             )
-            return
+            return None
         if stat.S_ISDIR(status.st_mode):
             if self.pruned(path):
-                return
+                return None
             if self.depth > 1 and level <= self.depth:
                 task.log("verbose", f"Entering '{path}', level {level}")
                 yield from self.below(path, level + 1)
-        if task.selects(path, status):
-            yield from leaf(task, path, status)
+        return status if task.selects(path, status) else None
 
     def _followed(self, path: str, status: "Status") -> "Status | None":
         """What the link PATH leads to; None if it is a stranger's or leads nowhere."""

@@ -1,5 +1,7 @@
 """What the parts of the `files` actuator share: the promise at a path, and the making of steps."""
 
+from errno import EPERM
+
 from agent.outcome import Change, Outcome, Verdict
 from policy import regexp
 from policy.errors import Unresolved
@@ -21,6 +23,7 @@ TRUE = frozenset(("true", "yes"))
 FALSE = frozenset(("false", "no"))
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+IMMUTABLE = 0x10  # the flag of a file that nobody may change (FS_IMMUTABLE_FL)
 # where the system's reason goes in a complaint: no path holds this character
 WHY = "\0"
 # attributes that no file can vary, or that are of no concern here
@@ -116,6 +119,16 @@ class Task:
             self.selector.body = self.body("file_select") or self.selector.body
         return self.selector.selects(path, status)
 
+    def why(self, error: OSError) -> str:
+        """What the system gives as its reason for ERROR, and the flag of the file if that is it."""
+        reason = error.strerror or str(error)
+        path = self.run.ctx.this.get("promiser", self.promise.promiser)
+        if error.errno == EPERM and self.host.lstat(path) is not None:
+            flags = self.host.flags(path)
+            if flags is not None and flags & IMMUTABLE:
+                return f"{reason} (the immutable bit is set)"
+        return reason
+
     def gate(self, would: str) -> Change:
         """A step that is only announced: what it says is done by the steps after it."""
         return Change(would, "", lambda: Outcome.SKIPPED)
@@ -135,7 +148,7 @@ class Task:
             except OSError as error:
                 if not complaint:
                     raise
-                self.log("error", complaint.replace(WHY, error.strerror or str(error)))
+                self.log("error", complaint.replace(WHY, self.why(error)))
                 return refused
             return None
 
