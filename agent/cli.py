@@ -84,11 +84,13 @@ def _start(name: str, module: str, argv: list[str]) -> int:
 
 
 def _guarded(work: "Any", settings: "Any", log: "Any") -> int:
-    """The exit status of WORK, which SIGINT and SIGTERM end in good order."""
-    from _signal import SIGINT, SIGTERM, signal  # type: ignore[import-not-found]  # signal: 1 ms
+    """The exit status of WORK, which SIGINT, SIGTERM and SIGHUP end in good order."""
+    import _signal as signals  # type: ignore[import-not-found]  # signal: 1 ms
 
-    signal(SIGINT, _stop)
-    signal(SIGTERM, _stop)
+    signals.signal(signals.SIGINT, _stop)
+    signals.signal(signals.SIGTERM, _stop)
+    if signals.getsignal(signals.SIGHUP) != signals.SIG_IGN:  # as nohup sets it
+        signals.signal(signals.SIGHUP, _stop)
     try:
         status: int = work(settings, log)
     except Stopped as stopped:

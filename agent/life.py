@@ -44,16 +44,20 @@ def reader(host: "Host", *, trusting: bool = False) -> "load.Reader":
     """What reads policy files; unless TRUSTING, none that others may write."""
 
     def read(path: str) -> bytes:
-        found = host.stat(path)
-        if found is None:
-            raise FileNotFoundError(2, "No such file or directory", path)
-        if found.st_mode & 0o170000 == 0o040000:
+        try:
+            found, data = host.look(path)
+        except NotADirectoryError as error:
+            raise FileNotFoundError(2, "No such file or directory", path) from error
+        if stat.S_ISDIR(found.st_mode):
             raise load.Refused(f"Can't parse directory '{path}'.")
+        if not stat.S_ISREG(found.st_mode):
+            raise load.Refused(f"'{path}' is not a regular file")
         if found.st_mode & 0o022 and not trusting:
             raise load.Refused(
-                f"File {path} (owner {found.st_uid}) is writable by others (security exception)"
+                f"File {path} (owner {found.st_uid}) is writable by others (security exception)\n"
+                f"hint: chmod go-w {path}"
             )
-        return host.read(path)
+        return data
 
     return read
 

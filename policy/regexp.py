@@ -21,6 +21,7 @@ NOTEMPTY_ATSTART = 0x8
 
 _META = frozenset("\\^$.[|()?*+{")
 QUANTIFIERS = ("*", "?", "{", "+")
+_LONGEST_HEAD = 64
 _MANY = 1000  # patterns are remembered; each takes some hundred octets
 
 
@@ -138,7 +139,7 @@ def _head(pattern: str) -> str:
     if "|" in pattern or "(?" in pattern:
         return ""
     head, at = "", 0
-    while at < len(pattern):
+    while at < min(len(pattern), _LONGEST_HEAD):
         char = pattern[at]
         if char == "\\" and pattern[at + 1 : at + 2].isascii() and at + 1 < len(pattern):
             at += 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LONGEST_CHAIN = 31
 _DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _PATIENCE = "3"  # seconds
+_MOST_PATIENCE = 365 * 86400
 
 
 def _seen(ctx: "Context", path: str) -> os.stat_result | None:
@@ -139,9 +140,11 @@ def isreadable(ctx: "Context", path: str, timeout: str = _PATIENCE) -> bool:
         isreadable("/etc/passwd") -> true
         isreadable("/no/such", 1) -> false
     """
-    seconds = integer(ctx, timeout)
+    seconds = min(integer(ctx, timeout), _MOST_PATIENCE)
     if seconds == 0:
         return _readable(ctx, path)
+    if seconds < 0:
+        seconds = int(_PATIENCE)
     import _thread
 
     answer = [False]

@@ -93,7 +93,11 @@ class Host:
                 if error.errno != errno.ELOOP:
                     raise
         with Place(path) as place:
-            return place.open(flags)
+            try:
+                return place.open(flags)
+            except OSError as error:
+                error.filename = path
+                raise
 
     def _is_firm(self, directory: str) -> bool:
         """Whether nobody can bend the way to DIRECTORY; remembered until we change something."""
@@ -469,7 +473,11 @@ class Host:
         environ = self.environ if env is None else env
         child = programs.start(programs.arguments(command, shell=shell), environ, settings)
         self.stirred()
-        return child.finish(stdin=stdin, timeout=timeout, limit=limit)
+        try:
+            return child.finish(stdin=stdin, timeout=timeout, limit=limit)
+        except BaseException:
+            child.stop()
+            raise
 
     def start(
         self,

@@ -169,6 +169,22 @@ class Child:
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
 
+    def stop(self) -> None:
+        """End it, as we are ending: ask, wait a moment, use force."""
+        signal, until = SIGTERM, time.monotonic() + GRACE
+        try:
+            ended = os.waitpid(self.pid, os.WNOHANG)[0]
+            if not ended:
+                self.kill(signal)
+            while not ended:
+                if time.monotonic() >= until and signal != SIGKILL:
+                    signal = SIGKILL
+                    self.kill(signal)
+                time.sleep(0.01)
+                ended = os.waitpid(self.pid, os.WNOHANG)[0]
+        except ChildProcessError:
+            return  # it had ended, and we had heard of that
+
     def finish(
         self, *, stdin: bytes = b"", timeout: float | None = None, limit: int = 0
     ) -> Finished:

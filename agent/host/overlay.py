@@ -125,30 +125,39 @@ class Overlay(Host):
         found = node.entries[name] = _real(path, status)
         return found
 
-    def _way(self, path: str, *, follow: bool) -> tuple[Node, str, Node | None]:
-        """The directory that PATH leads to, the name in it, and what that is."""
+    def _way(self, path: str, *, follow: bool, wary: bool = False) -> tuple[Node, str, Node | None]:
+        """The directory that PATH leads to, the name in it, and what that is.
+
+        WARY: no link is followed that a stranger made to what is not theirs.
+        """
         parts = _parts(path if path.startswith("/") else f"{self.getcwd()}/{path}")
         above: list[Node] = [self._root]
         name, links = ".", 0
         found: Node | None = self._root
+        strangers: list[tuple[int, int]] = []  # whose link, and how much of the way is after it
         while parts:
             name = parts.pop()
             if name == "..":
                 del above[max(1, len(above) - 1) :]
                 name, found = ".", above[-1]
-                continue
-            found = self._child(above[-1], name)
+            else:
+                found = self._child(above[-1], name)
             if found is not None and stat.S_ISLNK(found.mode) and (parts or follow):
                 links += 1
                 if links > MOST_LINKS:
                     _refuse(errno.ELOOP, path)
+                if wary and found.owner[0] not in (0, self.uid):
+                    strangers.append((found.owner[0], len(parts)))
                 target = self._text(found)
                 if target.startswith("/"):
                     del above[1:]
                 parts += _parts(target)
                 name, found = ".", above[-1]
-            elif parts:
+            elif parts and name != ".":
                 above.append(_directory(found, path))
+            while strangers and strangers[-1][1] == len(parts):
+                if found is None or found.owner[0] != strangers.pop()[0]:
+                    _refuse(errno.ENOLINK, path)
         return above[-1], name, found
 
     def _text(self, node: Node) -> str:
@@ -158,16 +167,16 @@ class Overlay(Host):
             node.target = super().readlink(node.origin)
         return node.target
 
-    def _node(self, path: str, *, follow: bool = True) -> Node:
+    def _node(self, path: str, *, follow: bool = True, wary: bool = False) -> Node:
         """What is at PATH. Raises OSError if nothing is."""
-        node = self._way(path, follow=follow)[2]
+        node = self._way(path, follow=follow, wary=wary)[2]
         if node is None:
             _refuse(errno.ENOENT, path)
         return node
 
     def _room(self, path: str) -> tuple[Node, str]:
         """The directory for a new PATH, and its name there. Raises OSError if that is taken."""
-        parent, name, found = self._way(path, follow=False)
+        parent, name, found = self._way(path, follow=False, wary=True)
         if found is not None:
             _refuse(errno.EEXIST, path)
         self._allow(parent, path)
@@ -181,7 +190,7 @@ class Overlay(Host):
 
     def _ours(self, path: str, *, follow: bool = True) -> Node:
         """What is at PATH. Raises OSError if only its owner may do what is to be done."""
-        node = self._node(path, follow=follow)
+        node = self._node(path, follow=follow, wary=True)
         if self.uid not in (0, node.owner[0]):
             _refuse(errno.EPERM, path)
         return node
@@ -242,13 +251,18 @@ class Overlay(Host):
 
     def read(self, path: str, limit: int = 0) -> bytes:
         """As of the host."""
-        node = self._node(path)
+        node = self._node(path, wary=True)
         if stat.S_ISDIR(node.mode):
             _refuse(errno.EISDIR, path)
         if node.data is None and node.origin is not None:
             return super().read(node.origin, limit)
         data = node.data or b""
         return data[:limit] if limit else data
+
+    def look(self, path: str) -> "tuple[Status, bytes]":
+        """As of the host."""
+        node = self._node(path, wary=True)
+        return self._status(node), self.read(path) if stat.S_ISREG(node.mode) else b""
 
     def readlink(self, path: str) -> str:
         """As of the host."""
@@ -304,6 +318,11 @@ class Overlay(Host):
             parts += _parts(target)
         return "/" + "/".join(found)
 
+    def trusted(self, path: str) -> str:
+        """As of the host."""
+        self._way(path, follow=True, wary=True)
+        return self.realpath(path)
+
     def xattrs(self, path: str) -> dict[str, bytes]:
         """As of the host."""
         try:
@@ -336,7 +355,7 @@ class Overlay(Host):
         follow: bool = False,
     ) -> None:
         """As of the host."""
-        parent, name, old = self._way(path, follow=follow)
+        parent, name, old = self._way(path, follow=follow, wary=True)
         if follow:
             like = None if old is None else self._status(old)
         self._allow(parent, path)
@@ -353,7 +372,7 @@ class Overlay(Host):
 
     def overwrite(self, path: str, data: bytes) -> None:
         """As of the host."""
-        node = self._node(path)
+        node = self._node(path, wary=True)
         if stat.S_ISDIR(node.mode):
             _refuse(errno.EISDIR, path)
         if not self.access(path, os.W_OK):
@@ -445,7 +464,7 @@ class Overlay(Host):
 
     def _remove(self, path: str, refusal: "Callable[[Node], int]") -> None:
         """Take PATH away, unless REFUSAL gives the number of an error."""
-        parent, name, node = self._way(path, follow=False)
+        parent, name, node = self._way(path, follow=False, wary=True)
         if node is None:
             _refuse(errno.ENOENT, path)
         number = refusal(node)
@@ -457,10 +476,10 @@ class Overlay(Host):
 
     def rename(self, old: str, new: str) -> None:
         """As of the host."""
-        source, name, node = self._way(old, follow=False)
+        source, name, node = self._way(old, follow=False, wary=True)
         if node is None:
             _refuse(errno.ENOENT, old)
-        target, new_name, there = self._way(new, follow=False)
+        target, new_name, there = self._way(new, follow=False, wary=True)
         self._allow(source, old)
         self._allow(target, new)
         if there is node:
@@ -485,7 +504,7 @@ class Overlay(Host):
 
     def link(self, old: str, path: str) -> None:
         """As of the host."""
-        node = self._node(old, follow=False)
+        node = self._node(old, follow=False, wary=True)
         if stat.S_ISDIR(node.mode):
             _refuse(errno.EPERM, old)
         parent, name = self._room(path)

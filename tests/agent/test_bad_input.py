@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_the_old_content(policy: Policy, tmp_path: Path) -> N
     assert [entry.name for entry in tmp_path.glob("conf*")] == ["conf"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_in_order(policy: Policy, tmp_path: Path, number: int) -> None:
     mark = tmp_path / "mark"
     path = policy(
@@ -195,6 +195,25 @@ def test_a_signal_ends_the_run_in_order(policy: Policy, tmp_path: Path, number: 
     assert "stopped by signal" in out
     assert "Traceback" not in out
     assert not (tmp_path / "never").exists()
+
+
+def test_policy_that_is_no_file_is_refused(program: Program, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "policy.cf", 0o600)
+
+    for command in (("cf-agent", "-Kf"), ("troth", "check")):
+        ended = program(*command, f"{tmp_path}/policy.cf")
+
+        assert f"'{tmp_path}/policy.cf' is not a regular file" in said(ended)
+        assert ended.returncode != 0
+
+
+def test_who_must_not_write_policy_is_told_how_to_stop_them(
+    program: Program, policy: Policy
+) -> None:
+    path = policy("bundle agent main { }")
+    Path(path).chmod(0o622)
+
+    assert f"hint: chmod go-w {path}" in said(program("cf-agent", "-Kf", path))
 
 
 def test_a_hundred_thousand_promises(program: Program, policy: Policy) -> None:

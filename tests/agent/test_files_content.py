@@ -424,3 +424,59 @@ def test_a_transformer_is_not_run_for_a_look(agent: Agent, tmp_path: Path, plan:
     would = f"transform file '{tmp_path}/f' with '/bin/rm {tmp_path}/f'"
     assert kept.planned[:1] == ([would] if plan else [])
     assert (f"warning: Should {would}" in kept.lines) is not plan
+
+
+SEVERED = (
+    "it is not owned by root or the user running this process, and the target owner and/or group "
+    "differs from that of the symlink itself."
+)
+EVIL = """
+bundle edit_line evil { insert_lines: "evil"; }
+body printfile all(path) { file_to_print => "$(path)"; number_of_lines => "9"; }
+"""
+
+
+@pytest.fixture
+def bent(tmp_path: Path) -> Path:
+    """A stranger's link to a file of ours."""
+    (tmp_path / "secret").write_text("secret\n")
+    (tmp_path / "bent").symlink_to("secret")
+    os.chown(tmp_path / "bent", 1, 1, follow_symlinks=False)
+    return tmp_path / "bent"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes links of others")
+@pytest.mark.parametrize("plan", [False, True])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'content => "evil"',
+        "edit_line => evil",
+        'template_method => "inline_mustache", edit_template_string => "evil"',
+    ],
+)
+def test_nothing_is_written_through_a_strangers_link(
+    agent: Agent, bent: Path, attributes: str, plan: bool
+) -> None:
+    kept = agent.keep(f'files: "{bent}" {attributes}, classes => fired;', EVIL, plan=plan)
+
+    assert "failed" in kept.fired
+    assert (bent.parent / "secret").read_text() == "secret\n"
+    assert sorted(os.listdir(bent.parent)) == ["agent", "bent", "secret"]
+    if "edit_line" not in attributes:
+        assert f"error: Cannot follow symlink '{bent}'; {SEVERED}" in kept.lines
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes links of others")
+def test_nothing_is_read_through_a_strangers_link(agent: Agent, bent: Path) -> None:
+    out = bent.parent / "out"
+    kept = agent.keep(
+        f'vars: "read" string => readfile("{bent}", 99);\n'
+        f'files: "{out}" create => "true", template_method => "mustache",'
+        f' edit_template => "{bent}";\n'
+        f'reports: "$(read)"; "all" printfile => all("{bent}");',
+        EVIL,
+    )
+
+    assert not any("secret" in line.replace(str(bent.parent), "") for line in kept.lines)
+    assert out.read_text() == ""

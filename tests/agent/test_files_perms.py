@@ -123,13 +123,48 @@ def test_the_present_owner_may_be_any_of_those_promised(agent: Agent, tree: Path
     assert kept.only(Outcome.KEPT)
 
 
-def test_the_mode_of_a_link_is_nobodys_business(agent: Agent, tree: Path) -> None:
+def test_the_mode_at_a_link_is_that_of_what_it_leads_to(agent: Agent, tree: Path) -> None:
     (tree / "link").symlink_to("a")
+    promise = f'files: "{tree}/link" perms => mode("600"), classes => fired;'
 
-    kept = agent.keep(f'files: "{tree}/link" perms => mode("600");', BODIES)
+    first, second = agent.keep(promise, BODIES), agent.keep(promise, BODIES)
+
+    assert mode(tree / "a") == 0o600
+    assert "repaired" in first.fired
+    assert second.only(Outcome.KEPT)
+
+
+def test_the_mode_of_a_directory_is_not_changed_at_a_link(agent: Agent, tree: Path) -> None:
+    (tree / "link").symlink_to("sub")
+
+    agent.keep(f'files: "{tree}/link" perms => mode("700");', BODIES)
+
+    assert mode(tree / "sub") == 0o755
+
+
+@pytest.mark.skipif(not ROOT, reason="only root makes links of others")
+def test_a_strangers_link_changes_no_mode(agent: Agent, tree: Path) -> None:
+    (tree / "link").symlink_to("a")
+    os.chown(tree / "link", 1, 1, follow_symlinks=False)
+
+    kept = agent.keep(f'files: "{tree}/link" perms => mode("600"), classes => fired;', BODIES)
 
     assert mode(tree / "a") == 0o644
-    assert kept.only(Outcome.KEPT)
+    assert "failed" in kept.fired
+    assert (
+        f"error: Failed to change permissions of '{tree}/link'. (chmod: Link has been severed)"
+        in kept.lines
+    )
+
+
+def test_the_mode_of_links_in_a_tree_is_nobodys_business(agent: Agent, tree: Path) -> None:
+    (tree / "out").write_text("")
+    (tree / "out").chmod(0o644)
+    (tree / "sub/link").symlink_to("../out")
+
+    agent.keep(f'files: "{tree}/sub" depth_search => tree, perms => mode("600");', BODIES)
+
+    assert mode(tree / "out") == 0o644
 
 
 # trees

@@ -3,14 +3,20 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agent.host import Host
 from agent.host.execute import Finished
+from agent.host.overlay import Overlay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = os.geteuid() == 0
 host = Host()
@@ -142,6 +148,102 @@ def test_a_strangers_link_leads_nowhere(tmp_path: Path, last: str) -> None:
     with pytest.raises(OSError, match="Link has been severed"):
         host.overwrite(path, b"bent")
     assert (tmp_path / "d/f").read_text() == "precious"
+
+
+@pytest.fixture
+def bent(tmp_path: Path) -> Path:
+    """A stranger's links to a file of ours, to its directory, and to our link to it."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/f").write_text("secret")
+    (tmp_path / "own").symlink_to("d/f")
+    for name, target in (("file", "d/f"), ("dir", "d"), ("twice", "own"), ("new", "d/new")):
+        (tmp_path / name).symlink_to(target)
+        os.chown(tmp_path / name, 1, 1, follow_symlinks=False)
+    (tmp_path / "ours").symlink_to("file")
+    return tmp_path
+
+
+@pytest.mark.skipif(not ROOT, reason="only root makes links of others")
+@pytest.mark.parametrize("name", ["file", "dir/f", "twice", "ours"])
+@pytest.mark.parametrize("kind", [Host, Overlay])
+def test_a_strangers_link_is_neither_read_nor_written(
+    bent: Path, name: str, kind: type[Host]
+) -> None:
+    on, path, copy = kind(), f"{bent}/{name}", f"{bent}/copy"
+    uses: list[Callable[[], object]] = [
+        lambda: on.read(path),
+        lambda: on.look(path),
+        lambda: on.same(path, path),
+        lambda: on.copy(path, copy, mode=0o600),
+        lambda: on.trusted(path),
+        lambda: on.write(path, b"bent", follow=True),
+        lambda: on.chmod(path, 0o666, follow=True),
+        lambda: on.append(path, b"bent"),
+    ]
+
+    for use in uses:
+        with pytest.raises(OSError, match="Link has been severed"):
+            use()
+    assert (bent / "d/f").read_text() == "secret"
+    assert mode(bent / "d/f") == 0o644
+    assert not (bent / "copy").exists()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root makes links of others")
+@pytest.mark.parametrize("kind", [Host, Overlay])
+def test_nothing_is_made_at_the_end_of_a_strangers_link(bent: Path, kind: type[Host]) -> None:
+    with pytest.raises(OSError, match="Link has been severed"):
+        kind().write(f"{bent}/new", b"bent", follow=True)
+    assert not (bent / "d/new").exists()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root makes links of others")
+@pytest.mark.parametrize("kind", [Host, Overlay])
+def test_a_stranger_may_lead_to_what_is_theirs(bent: Path, kind: type[Host]) -> None:
+    os.chown(bent / "d/f", 1, 1)
+    on = kind()
+
+    on.write(f"{bent}/file", b"new", follow=True)
+
+    status = on.lstat(f"{bent}/d/f")
+    assert status is not None
+    assert on.read(f"{bent}/ours") == b"new"
+    assert status.st_uid == 1
+    assert (bent / "file").is_symlink()
+
+
+def test_a_trusted_path_has_no_links(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "one").symlink_to("d")
+    (tmp_path / "two").symlink_to(f"{tmp_path}/one/f")
+
+    for on in (Host(), Overlay()):
+        assert on.trusted(f"{tmp_path}/two") == f"{tmp_path.resolve()}/d/f"
+
+
+def test_links_that_lead_in_circles_end(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+
+    for on in (Host(), Overlay()):
+        with pytest.raises(OSError, match="Too many levels"):
+            on.read(f"{tmp_path}/a")
+
+
+def test_links_of_the_kernel_are_followed() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"said")
+    os.close(writer)
+
+    assert host.read(f"/proc/self/fd/{reader}") == b"said"
+    os.close(reader)
+
+
+def test_what_cannot_be_read_is_named_in_full(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        host.read(f"{tmp_path}/nowhere")
+
+    assert caught.value.filename == f"{tmp_path}/nowhere"
 
 
 def test_our_own_links_lead_where_they_say(tmp_path: Path) -> None:
@@ -303,3 +405,21 @@ def test_work_in_the_background(tmp_path: Path) -> None:
 
     assert os.waitpid(pid, 0)[1] == 0
     assert (tmp_path / "done").exists()
+
+
+def test_who_stops_us_stops_what_we_run(tmp_path: Path) -> None:
+    program = (
+        "import signal\nfrom agent.host import Host\n"
+        "def stop(*_): raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        f"Host().execute(['/bin/sh', '-c', 'echo $$ > {tmp_path}/new;"
+        f" mv {tmp_path}/new {tmp_path}/pid; exec sleep 30'])"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL) as us:
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.01)
+        us.send_signal(signal.SIGTERM)
+        us.wait(10)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

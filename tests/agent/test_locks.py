@@ -43,10 +43,17 @@ def run(tmp_path: Path, lines: Lines) -> Iterator[Callable[[int], tuple[Locks, S
         state.close()
 
 
+# interrupts are ignored where the tests were started in the background
+AWAKE = (
+    "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "print(flush=True); time.sleep(60)"
+)
+
+
 @pytest.fixture
 def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
     """Another process of the program that we run, which does nothing and ends when interrupted."""
-    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    command = [sys.executable, "-c", AWAKE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         process.stdout.readline()

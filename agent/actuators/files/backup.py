@@ -1,5 +1,7 @@
 """Where old content goes: a name beside the file, or the repository."""
 
+import errno
+
 from agent.actuators.files.task import FALSE, joined, stamp
 from agent.outcome import Change, Outcome
 
@@ -63,15 +65,39 @@ def _before_edit(task: "Task", path: str) -> str:
     return f"{path}{stamp(task.run.ctx.now) if how == 'timestamp' else ''}.cf-before-edit"
 
 
-def replace(task: "Task", path: str, data: bytes) -> None:
+def put(task: "Task", path: str, data: bytes) -> None:
+    """Put DATA in the place of PATH, or of what it leads to. Part of a step's apply."""
+    try:
+        task.host.write(path, data, follow=True)
+    except OSError as error:
+        _say_severed(task, path, error)
+        raise
+
+
+def _say_severed(task: "Task", path: str, error: OSError) -> None:
+    """Say of PATH what is behind ERROR, if a link was not followed."""
+    if error.errno == errno.ENOLINK:
+        task.log(
+            "error",
+            f"Cannot follow symlink '{path}'; it is not owned by root or the user running this "
+            "process, and the target owner and/or group differs from that of the symlink itself.",
+        )
+
+
+def replace(task: "Task", path: str, data: bytes, *, aloud: bool = False) -> None:
     """Put DATA in the place of PATH, or of what it leads to, and keep the old file as promised.
 
-    Part of a step's apply.
+    Part of a step's apply. ALOUD: a link that must not be followed is spoken of.
     """
     host = task.host
     defaults = task.body("edit_defaults") or {}
-    path = host.realpath(path)
-    status = host.stat(path)
+    try:
+        path = host.trusted(path)
+    except OSError as error:
+        if aloud:
+            _say_severed(task, path, error)
+        raise
+    status = host.lstat(path)
     how = defaults.get("edit_backup", "true")
     if how not in FALSE and status is not None:
         backup = _before_edit(task, path)
@@ -86,11 +112,13 @@ def replace(task: "Task", path: str, data: bytes) -> None:
 
             rotate(task, backup, int(defaults.get("rotate", "0")))
             host.unlink(backup)
-    host.write(path, data, like=status)
+    host.write(path, data, follow=True)
 
 
 def archive_edited(task: "Task", path: str) -> "Steps":
     """Yield the moving of the backup of an edit to the repository, if there is one."""
-    backup = _before_edit(task, task.host.realpath(path))
-    if repository(task) is not None and task.host.lstat(backup) is not None:
+    if repository(task) is None:
+        return
+    backup = _before_edit(task, task.host.trusted(path))
+    if task.host.lstat(backup) is not None:
         yield from archive(task, backup)

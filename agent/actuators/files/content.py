@@ -67,7 +67,7 @@ def content(task: "Task", path: str, *, exists: bool) -> "Steps":
             task.change(
                 f"update file '{path}' with content '{wanted}'",
                 f"Updated file '{path}' with content '{wanted}'",
-                lambda: task.host.write(task.host.realpath(path), data, like=task.host.stat(path)),
+                lambda: backup.put(task, path, data),
                 f"Cannot open file '{path}' for writing: {WHY}",
             ),
             have,
@@ -203,7 +203,7 @@ def _rendered(task: "Task", path: str, template: str, *, exists: bool) -> "Steps
     outcome = yield task.change(
         f"update rendering of '{path}'",
         f"Updated rendering of '{path}' from mustache template '{name}'",
-        lambda: backup.replace(task, path, data),
+        lambda: backup.replace(task, path, data, aloud=True),
         f"Failed to update rendering of '{path}' from mustache template '{name}'",
         quiet=True,
     )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from agent.host import Host, Status
 
 ANYBODY = "*"
+# what makes a link count as a link, not as what it leads to
+BY_ITSELF = frozenset(("depth_search", "copy_from"))
 SAME = -1  # what chown(2) takes for "leave it"
 KINDS = {
     stat.S_IFREG: "Regular file",
@@ -83,6 +85,7 @@ def attributes(task: "Task", path: str, status: "Status", perms: "dict[str, Any]
         gone = yield from dead_link(task, path)
         if not gone:
             yield from _listed(task, path)
+            yield from _beyond(task, path, perms)
         return
     yield from set_id(task, path, status, status.st_mode)
     yield from mode(task, path, status, have, want)
@@ -95,6 +98,25 @@ def attributes(task: "Task", path: str, status: "Status", perms: "dict[str, Any]
             f"Updating timestamps on '{path}' failed. (utime: {WHY})",
             refused=Outcome.DENIED,
         )
+
+
+def _beyond(task: "Task", path: str, perms: "dict[str, Any]") -> "Steps":
+    """Yield what it takes for the file that the link PATH leads to; in trees only links count."""
+    if not BY_ITSELF.isdisjoint(task.attributes):
+        return
+    target = task.host.stat(path)
+    if target is not None and stat.S_ISREG(target.st_mode):
+        want = _mode(perms, target)
+        yield from set_id(task, path, target, want)
+        yield from ownership(task, path, target, perms.get("owners"), perms.get("groups"))
+        if "mode" in perms:
+            yield from mode(task, path, target, target.st_mode & modes.ALL, want)
+
+
+def _at_link(task: "Task", path: str) -> bool:
+    """Whether there is a link at PATH."""
+    status = task.host.lstat(path)
+    return status is not None and stat.S_ISLNK(status.st_mode)
 
 
 def _listed(task: "Task", path: str) -> "Steps":
@@ -122,13 +144,13 @@ def mode(task: "Task", path: str, status: "Status", have: int, want: int) -> "St
         yield kept(f"File permissions on '{path}' as promised")
         return
     kind = KINDS.get(stat.S_IFMT(status.st_mode), "Object")
-    link = task.host.lstat(path)
-    if link is not None and stat.S_ISLNK(link.st_mode):
+    link = _at_link(task, path)
+    if link:
         kind = f"Symbolic link to {kind[0].lower()}{kind[1:]}"
     yield task.change(
         f"change permissions of '{path}' from {have:04o} to {want:04o}",
         f"{kind} '{path}' had permissions {have:04o}, changed it to {want:04o}",
-        lambda: task.host.chmod(path, want),
+        lambda: task.host.chmod(path, want, follow=link),
         f"Failed to change permissions of '{path}'. (chmod: {WHY})",
     )
 
@@ -146,6 +168,7 @@ def ownership(task: "Task", path: str, status: "Status", owners: "Any", groups: 
     else:
         would = f"change group of '{path}' to '{gid}'"
     link = stat.S_ISLNK(status.st_mode)
+    follow = not link and _at_link(task, path)
     what = f"link '{path}'" if link else f"'{path}'"
     done = []
     if uid != SAME:
@@ -155,7 +178,7 @@ def ownership(task: "Task", path: str, status: "Status", owners: "Any", groups: 
     outcome = yield task.change(
         would,
         done[0],
-        lambda: task.host.chown(path, uid, gid),
+        lambda: task.host.chown(path, uid, gid, follow=follow),
         f"Cannot set ownership on link '{path}'. (lchown: {WHY})"
         if link
         else f"Cannot set ownership on file '{path}'. (chown: {WHY})",
