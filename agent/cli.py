@@ -91,6 +91,7 @@ def _guarded(work: "Any", settings: "Any", log: "Any") -> int:
     signals.signal(signals.SIGTERM, _stop)
     if signals.getsignal(signals.SIGHUP) != signals.SIG_IGN:  # as nohup sets it
         signals.signal(signals.SIGHUP, _stop)
+    signals.signal(signals.SIGCHLD, signals.SIG_DFL)  # or nobody could wait for what we start
     try:
         status: int = work(settings, log)
     except Stopped as stopped:
