@@ -131,9 +131,7 @@ def test_a_corrupt_cache_is_made_anew(program: Program, policy: Policy, tmp_path
     assert said(ended) == "R: hello\n"
 
 
-def test_a_parent_that_ignores_its_children_changes_nothing(
-    policy: Policy, tmp_path: Path
-) -> None:
+def test_a_parent_that_ignores_its_children_changes_nothing(policy: Policy, tmp_path: Path) -> None:
     path = policy('bundle agent main { commands: "/bin/true"; reports: "on"; }\n')
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
