@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 CONDITIONS = frozenset(("if", "unless", "with", "depends_on"))
 NOT_IDENTITY = frozenset(("log_string", "template_data", "mtime", "atime", "ctime"))
-EDITS = frozenset(("insert_lines", "delete_lines", "replace_patterns", "field_edits"))
+EDITS = frozenset((
+    "insert_lines", "delete_lines", "replace_patterns", "field_edits", "build_xpath", "delete_tree",
+    "insert_tree", "delete_attribute", "set_attribute", "delete_text", "set_text", "insert_text",
+))  # fmt: skip
 TRUE = frozenset(("true", "yes", "on"))
 LAST_PASS = 3
 

@@ -109,7 +109,9 @@ def _depends(value: "Any", ctx: "Context", done: "set[str]") -> bool:
         return False
     if type(handles) is str:
         handles = (handles,)
-    return all(handle in done for handle in handles)
+    from policy.values import canonify
+
+    return all(canonify(handle) in done for handle in handles)
 
 
 def noted(written: "Written", ctx: "Context", done: "set[str]") -> None:
