@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from policy.classes import Expression
+    from policy.provenance import Formula
     from policy.strings import Rval
 
     Value: TypeAlias = "str | tuple[str, ...] | dict[str, Any] | list[Any]"
@@ -207,6 +208,7 @@ class Context:
         self.function = function
         self.soft: dict[str, tuple[str, ...]] = {}
         self.comments: dict[str, str] = {}  # of classes
+        self.provenance: dict[tuple[int, str], Formula] = {}  # classes that signals brought
         self.scopes: dict[str, Scope] = {}
         constants = Scope()
         constants.plain = {
@@ -393,6 +395,22 @@ class Context:
                 return True
             frame = frame.caller if frame.inherits else None
         return False
+
+    def owed_by(self, name: str) -> "Formula":
+        """What the class NAME, which is set, owes to signals; True if nothing."""
+        if not self.provenance:
+            return True
+        if name in self.hard:
+            return True
+        key = name.removeprefix("default:") if ":" in name else self.class_key(name)
+        if key in self.soft:
+            return self.provenance.get((0, key), True)
+        frame: Frame | None = self.frame
+        while frame is not None:
+            if name in frame.classes:
+                return self.provenance.get((id(frame), name), True)
+            frame = frame.caller if frame.inherits else None
+        return True
 
     def class_key(self, name: str) -> str:
         """Under which key a soft class of this name, defined here, is kept in `soft`."""

@@ -49,11 +49,15 @@ class Literal(Request, frozen=True, tag="literal"):
 
 
 class Pull(Request, frozen=True, tag="pull"):
-    """Give me your signals after AFTER of EPOCH that match GLOBS; WAIT so long for the first."""
+    """Give me your signals after AFTER of EPOCH that match GLOBS; WAIT so long for the first.
+
+    VIEW is what the last answer said: if I may see something else by now, I get all of them.
+    """
 
     globs: Globs
     epoch: Sequence = 0
     after: Sequence = 0
+    view: Sequence = 0
     limit: Annotated[int, Meta(ge=0, le=512)] = 512
     wait: Annotated[int, Meta(ge=0, le=25)] = 0
 
@@ -64,6 +68,7 @@ class Subscribe(Request, frozen=True, tag="subscribe"):
     globs: Globs
     epoch: Sequence = 0
     after: Sequence = 0
+    view: Sequence = 0
 
 
 class Ack(Request, frozen=True, tag="ack"):
@@ -140,11 +145,16 @@ class Signed(Struct, frozen=True, array_like=True):
 
 
 class Signals(Answer, frozen=True, tag="signals"):
-    """Signals in order; there is nothing else for you up to UPTO of EPOCH."""
+    """Signals in order; there is nothing else for you up to UPTO of EPOCH.
+
+    VIEW changes when the grants do; MORE: ask again from there.
+    """
 
     epoch: Sequence
     upto: Sequence
     signals: Annotated[tuple[Signed, ...], Meta(max_length=512)]
+    view: Sequence = 0
+    more: bool = False
     head: Signed | None = None
 
 

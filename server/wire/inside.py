@@ -1,0 +1,274 @@
+"""What the two halves of a daemon say to each other: a closed table over one stream.
+
+The executor (agent/daemon.py) has the privileges, the identity and everything that lasts; the
+network half (server/) has a transport key, what is granted, and the connections. They share a
+socket that the executor made before it started the other: nobody else can come to it. Each message
+is its length, four octets, and a MessagePack map with `op`. What does not fit ends the process that
+receives it: between the halves that is a mistake of ours, or somebody who has taken one over.
+"""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from server.wire.messages import Glob, Sequence, Signed
+
+LARGEST = 16 * 1024 * 1024
+BATCH = 512  # signals in one message
+
+
+class BadMessage(Exception):
+    """Octets that are no message of this table."""
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="op"):
+    """One thing said."""
+
+
+# from the executor to the network half
+
+
+class Setup(Message, frozen=True, tag="setup"):
+    """The first message, and again when something of it changes (but LISTEN).
+
+    CERTIFICATE is for the static key that `hello` named. LISTEN is None where nothing listens; port
+    0 lets the system choose. OFFSET is what to add to the system's clock, in seconds.
+    """
+
+    certificate: bytes
+    listen: tuple[str, int] | None = None
+    psk: bytes = b""
+    offset: float = 0.0
+
+
+class Granted(Message, frozen=True, tag="granted"):
+    """The output of `troth access --json`: from now on, this is granted."""
+
+    document: bytes
+
+
+class Trusted(Struct, frozen=True, kw_only=True):
+    """A peer that may come in, as trust.Peer has it. KEY is empty until it is met."""
+
+    id: str
+    label: str
+    key: bytes
+    not_after: int
+    addresses: tuple[str, ...] = ()
+    current: bool = True  # it has no successor: the one to be visited of this label
+
+
+class Trust(Message, frozen=True, tag="trust"):
+    """All who may come in. Who is not among them is cut off at once.
+
+    ENROLLING: there are invitations, so a stranger with a token is worth a question.
+    """
+
+    peers: tuple[Trusted, ...]
+    enrolling: bool = False
+
+
+class Own(Message, frozen=True, tag="own"):
+    """Signals of this host, in order, behind those said before; EPOCH and UPTO are the log's end.
+
+    AFRESH: forget those said before. The live ones of older epochs come first.
+    """
+
+    epoch: Sequence
+    upto: Sequence
+    signals: tuple[Signed, ...]
+    afresh: bool = False
+
+
+class Want(Struct, frozen=True, kw_only=True):
+    """A peer whose signals are asked for; EPOCH, AFTER, VIEW are where it was left."""
+
+    peer: str
+    globs: tuple[Glob, ...]
+    epoch: Sequence = 0
+    after: Sequence = 0
+    view: Sequence = 0
+    token: bytes = b""  # of an invitation, for the first visit
+
+
+class Wanted(Message, frozen=True, tag="wanted"):
+    """Keep one session with each of these, and none with others."""
+
+    wants: tuple[Want, ...]
+
+
+class Stored(Message, frozen=True, tag="stored"):
+    """What `received` with this number brought is on disk: acknowledge it."""
+
+    n: int
+
+
+class Answered(Message, frozen=True, tag="answered"):
+    """What the question N came to: a label, "" for no."""
+
+    n: int
+    label: str
+
+
+class Report(Message, frozen=True, tag="report"):
+    """Say how you are: `status` is the answer."""
+
+    n: int
+
+
+class Drain(Message, frozen=True, tag="drain"):
+    """End: accept nothing more, finish what was begun, go."""
+
+
+class Descriptor(Message, frozen=True, tag="descriptor"):
+    """Reserved: an open file goes along, for the question N. Nothing sends this yet."""
+
+    n: int
+    size: Sequence
+
+
+# from the network half to the executor
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    """The first message, and again when the certificate nears its end: certify this key."""
+
+    static: Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
+class Ready(Message, frozen=True, tag="ready"):
+    """We listen here (not at all: "" and 0), or could not: PROBLEM."""
+
+    address: str
+    port: int
+    problem: str = ""
+
+
+class Received(Message, frozen=True, tag="received"):
+    """Signals that PEER sent, not verified for you; nothing else is there up to UPTO of EPOCH.
+
+    SKEW is what the peer's clock is ahead of ours, in milliseconds.
+    """
+
+    n: int
+    peer: str
+    epoch: Sequence
+    upto: Sequence
+    view: Sequence
+    skew: int
+    signals: tuple[Signed, ...]
+
+
+class Contact(Message, frozen=True, tag="contact"):
+    """The session that we opened with PEER began (LIVE), or ended or could not be had: REASON."""
+
+    peer: str
+    live: bool
+    address: str = ""
+    skew: int = 0
+    reason: str = ""
+
+
+class Visited(Message, frozen=True, tag="visited"):
+    """PEER came in from ADDRESS."""
+
+    peer: str
+    address: str
+    skew: int
+
+
+class Enrol(Message, frozen=True, tag="enrol"):
+    """Whether this stranger with a token may come in: `answered` with its label."""
+
+    n: int
+    identity: bytes
+    token: bytes
+    address: str
+
+
+class Learnt(Message, frozen=True, tag="learnt"):
+    """The key of a peer of whom only the fingerprint was known."""
+
+    identity: bytes
+
+
+class Joined(Message, frozen=True, tag="joined"):
+    """PEER has let us in by the token."""
+
+    peer: str
+
+
+class Succeed(Message, frozen=True, tag="succeed"):
+    """PEER says that its key has a successor: `answered` with its label if that is taken."""
+
+    n: int
+    peer: str
+    statement: bytes
+
+
+class RolledBack(Message, frozen=True, tag="rolled_back"):
+    """PEER has seen more of our log than there is: it was put back to an older copy."""
+
+    peer: str
+    epoch: Sequence
+    seq: Sequence
+
+
+class Noted(Struct, frozen=True, kw_only=True):
+    """One line for the audit log, see SIGNALS.md §7."""
+
+    event: str
+    peer: str = ""
+    label: str = ""
+    ip: str = ""
+    operation: str = ""
+    object: str = ""
+    decision: str = ""
+    rule: str = ""
+    reason: str = ""
+    count: int = 1
+
+
+class Audit(Message, frozen=True, tag="audit"):
+    """What happened, for the log."""
+
+    lines: tuple[Noted, ...]
+
+
+class Status(Message, frozen=True, tag="status"):
+    """How we are: JSON, for `troth status`."""
+
+    n: int
+    document: bytes
+
+
+class Alive(Message, frozen=True, tag="alive"):
+    """The loop turns; LAG is how late its last tick was, in seconds."""
+
+    lag: float
+
+
+class Gone(Message, frozen=True, tag="gone"):
+    """All sessions are ended; we end."""
+
+
+FromExecutor: TypeAlias = (
+    Setup | Granted | Trust | Own | Wanted | Stored | Answered | Report | Drain | Descriptor
+)
+FromNetwork: TypeAlias = (
+    Hello | Ready | Received | Contact | Visited | Enrol | Learnt | Joined | Succeed | RolledBack
+    | Audit | Status | Alive | Gone
+)  # fmt: skip
+
+_encoder = msgspec.msgpack.Encoder()
+from_executor = msgspec.msgpack.Decoder(FromExecutor)
+from_network = msgspec.msgpack.Decoder(FromNetwork)
+
+
+def packed(message: Message) -> bytes:
+    """MESSAGE as it goes over the stream. Raises BadMessage if it is too large."""
+    octets = _encoder.encode(message)
+    if len(octets) > LARGEST:
+        raise BadMessage(f"a message of {len(octets)} octets")
+    return len(octets).to_bytes(4) + octets
