@@ -58,7 +58,6 @@ def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool)
     pieces: list[bytes] = []
     octets = values.octets(text)
     at, cut = 0, False
-    looks_back = any(mark in separator for mark in _LOOK_BACK)
     try:
         pattern = regexp.compile(separator)
         while not 0 <= most <= len(pieces):
@@ -68,15 +67,21 @@ def split(ctx: "Context", text: str, separator: str, most: int, *, blanks: bool)
             start, end = match.octets()
             if blanks or start > at:
                 pieces.append(octets[at:start])
-            at, cut = end, True
-            if looks_back:
-                octets, at = octets[end:], 0
+            octets, at = behind(octets, end, separator)
+            cut = True
     except regexp.BadPattern as bad:
         ctx.log("error", str(bad))
     rest = octets[at:]
     if not 0 <= most <= len(pieces) and (rest or (blanks and cut)):
         pieces.append(rest)
     return [values.text(piece) for piece in pieces]
+
+
+def behind(octets: bytes, end: int, separator: str) -> tuple[bytes, int]:
+    """Where to search for SEPARATOR again, which must see nothing of what was before END."""
+    if any(mark in separator for mark in _LOOK_BACK):
+        return octets[end:], 0
+    return octets, end
 
 
 def chunks(text: str, separator: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Readers of the tabular and structured texts that become data: CSV, environment files, YAML."""
 
 from policy import values
+from policy.json_text import DEEPEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ class _Builder:
             self._put(_typed(event.value) if plain else event.value)
 
     def _begin(self, container: "Any") -> None:
+        if len(self.stack) > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} levels deep")
         self._put(container)
         self.stack.append(container)
         self.keys.append(None)

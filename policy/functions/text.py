@@ -257,21 +257,21 @@ def string_split(ctx: "Context", whole: str, separator: str, most: str) -> tuple
         )
     compiled = pattern(ctx, separator)
     pieces: list[str] = []
-    rest = octets(whole)
+    rest, at = octets(whole), 0
     while len(pieces) < count - 1:
-        match = compiled.find(rest)
+        match = compiled.find(rest, at)
         if match is None:
             break
         start, end = match.octets()
-        if not end and count > _MOST_PIECES:
+        if end == at and count > _MOST_PIECES:
             raise refusal(ctx, f"string_split: '{separator}' splits off {count} times nothing")
-        if start > _LONGEST_PIECE:
+        if (length := start - at) > _LONGEST_PIECE:
             ctx.log(
-                "warning", f"string_split: a piece of {start} octets is cut to {_LONGEST_PIECE}"
+                "warning", f"string_split: a piece of {length} octets is cut to {_LONGEST_PIECE}"
             )
-        pieces.append(text(rest[: min(start, _LONGEST_PIECE)]))
-        rest = rest[end:]
-    return (*pieces, text(rest))
+        pieces.append(text(rest[at : min(start, at + _LONGEST_PIECE)]))
+        rest, at = reading.behind(rest, end, separator)
+    return (*pieces, text(rest[at:]))
 
 
 def lastnode(ctx: "Context", whole: str, separator: str) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from policy.context import Context
 
 _LONGEST = 4095
+_LONGEST_FORM = 20 * _LONGEST  # no sensible one of that length gives so little
 
 
 def _numbers(ctx: "Context", texts: tuple[str, ...]) -> list[int]:
@@ -107,7 +108,7 @@ def strftime(ctx: "Context", zone: str, form: str, when: str) -> str:
         fields = time.gmtime(seconds) if zone == "gmtime" else time.localtime(seconds)
     except (OverflowError, OSError, ValueError):
         raise refusal(ctx, f"The given time stamp '{when}' was invalid", "warning") from None
-    shown = time.strftime(form, fields)
+    shown = time.strftime(form, fields) if len(form) <= _LONGEST_FORM else ""
     if not shown or len(values.octets(shown)) > _LONGEST:
         raise Failed("strftime")
     return shown
