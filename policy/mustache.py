@@ -63,6 +63,8 @@ def _tag(template: str, at: int, delimiters: tuple[str, str]) -> _Tag | None:
         kind = "v"
     ending = {"{": "}", "=": "="}.get(kind, "") + closing
     end = template.find(ending, at)
+    if kind == "{" and template.find(closing, at) < end:
+        end = -1  # the first end has to be that of the tag
     if end < 0:
         raise Unrenderable(
             "Broken Mustache template, could not find end delimiter after reading start "
