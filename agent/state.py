@@ -37,6 +37,37 @@ SCHEMA = (
         "CREATE TABLE seen (path BLOB NOT NULL, kind TEXT NOT NULL, value BLOB NOT NULL,"
         " PRIMARY KEY (path, kind)) WITHOUT ROWID",
     ),
+    (
+        # what this host says; `seq` and all behind it are NULL until the executor has signed it
+        "CREATE TABLE own (id INTEGER PRIMARY KEY AUTOINCREMENT, class TEXT NOT NULL,"
+        " kind TEXT NOT NULL, run BLOB NOT NULL, woken INTEGER NOT NULL, granted INTEGER NOT NULL,"
+        " expires INTEGER NOT NULL, renews INTEGER, causes TEXT NOT NULL,"
+        " epoch INTEGER, seq INTEGER, body BLOB, signature BLOB)",
+        "CREATE INDEX own_class ON own (class, id)",
+        "CREATE UNIQUE INDEX own_seq ON own (epoch, seq)",
+        "CREATE TABLE log (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL,"
+        " seq INTEGER NOT NULL)",
+        # what peers said; `ends` by the wall clock, `lasts` by the clock that does not jump, of `boot`
+        "CREATE TABLE received (origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
+        " first INTEGER NOT NULL, class TEXT NOT NULL, kind TEXT NOT NULL, granted INTEGER NOT NULL,"
+        " expires INTEGER NOT NULL, ends INTEGER NOT NULL, lasts INTEGER NOT NULL, boot TEXT NOT NULL,"
+        " at INTEGER NOT NULL, void INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL,"
+        " signature BLOB NOT NULL, PRIMARY KEY (origin, epoch, seq)) WITHOUT ROWID",
+        # which promise acted on which signal: `begun` only where a second try is forbidden
+        "CREATE TABLE consumed (path TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL,"
+        " first INTEGER NOT NULL, class TEXT NOT NULL, ending TEXT NOT NULL, at INTEGER NOT NULL,"
+        " PRIMARY KEY (path, origin, epoch, first)) WITHOUT ROWID",
+        "CREATE TABLE asked (server TEXT NOT NULL, pattern TEXT NOT NULL, peer TEXT NOT NULL,"
+        " at INTEGER NOT NULL, PRIMARY KEY (server, pattern)) WITHOUT ROWID",
+        # `at` is the last contact; `spoiled` an epoch in which one number had two meanings
+        "CREATE TABLE contacts (peer TEXT PRIMARY KEY, live INTEGER NOT NULL DEFAULT 0,"
+        " at INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,"
+        " reason TEXT NOT NULL DEFAULT '', skew INTEGER NOT NULL DEFAULT 0,"
+        " epoch INTEGER NOT NULL DEFAULT 0, upto INTEGER NOT NULL DEFAULT 0,"
+        " view INTEGER NOT NULL DEFAULT 0, spoiled INTEGER NOT NULL DEFAULT -1) WITHOUT ROWID",
+        "CREATE TABLE waits (path TEXT PRIMARY KEY, until INTEGER NOT NULL, class TEXT NOT NULL)"
+        " WITHOUT ROWID",
+    ),
 )
 
 
@@ -69,14 +100,14 @@ class State:
 
     def locks(self) -> dict[bytes, int]:
         """When each promise was last kept."""
-        self._stamps = self._do(
+        self._stamps = self.do(
             lambda db: dict(db.execute("SELECT key, last FROM locks")), {}, create=False
         )
         return self._stamps
 
     def holders(self) -> dict[bytes, tuple[int, int, int]]:
         """Who is at which promise, or was: process, its start, and when it began."""
-        rows: list[tuple[bytes, int, int, int]] = self._do(
+        rows: list[tuple[bytes, int, int, int]] = self.do(
             lambda db: db.execute("SELECT key, pid, start, begun FROM holders").fetchall(),
             [], create=False,
         )  # fmt: skip
@@ -103,7 +134,7 @@ class State:
             db.execute("COMMIT")
             return True
 
-        return self._do(work, default=True)
+        return self.do(work, default=True)
 
     def commit(self, key: bytes, when: int) -> None:
         """Write down at once that KEY was done with at WHEN, and that nobody holds it."""
@@ -114,7 +145,7 @@ class State:
             db.execute("DELETE FROM holders WHERE key = ?", (key,))
             db.execute("COMMIT")
 
-        self._do(work, None)
+        self.do(work, None)
 
     def keep(self, key: bytes, when: int) -> None:
         """Write down when the run ends that KEY was found kept at WHEN."""
@@ -125,7 +156,7 @@ class State:
     def classes(self) -> dict[str, tuple[str, ...]]:
         """The persistent classes that are still alive, with their tags; the others are deleted."""
         now = self.clock()
-        rows: list[tuple[str, int, str]] = self._do(
+        rows: list[tuple[str, int, str]] = self.do(
             lambda db: db.execute("SELECT name, expires, tags FROM classes").fetchall(),
             [], create=False,
         )  # fmt: skip
@@ -138,7 +169,7 @@ class State:
             self._log("verbose", f"Persistent class '{name}' for {minutes} more minutes")
             alive[name] = (*filter(None, tags.split(",")), "source=persistent")
         if len(alive) < len(rows):
-            self._do(lambda db: db.execute("DELETE FROM classes WHERE expires < ?", (now,)), None)
+            self.do(lambda db: db.execute("DELETE FROM classes WHERE expires < ?", (now,)), None)
         return alive
 
     def persist(self, name: str, minutes: int, timer: str, tags: tuple[str, ...]) -> None:
@@ -173,13 +204,13 @@ class State:
                 f"(was {left} minutes remaining)"
             )
 
-        message = self._do(work, "")
+        message = self.do(work, "")
         if message:
             self._log("verbose", message)
 
     def forget(self, name: str) -> None:
         """Let the class NAME end with this run."""
-        self._do(
+        self.do(
             lambda db: db.execute("DELETE FROM classes WHERE name = ?", (name,)), None, create=False
         )
 
@@ -189,7 +220,7 @@ class State:
         """What of this KIND was seen of PATH when it was last looked at, None if nothing was."""
         if (path, kind) in self._seen:
             return self._seen[path, kind]
-        row: tuple[bytes] | None = self._do(
+        row: tuple[bytes] | None = self.do(
             lambda db: db.execute(
                 "SELECT value FROM seen WHERE path = ? AND kind = ?", (path, kind)
             ).fetchone(),
@@ -221,7 +252,7 @@ class State:
             )
             db.execute("COMMIT")
 
-        self._do(work, None)
+        self.do(work, None)
 
     # the file
 
@@ -241,12 +272,12 @@ class State:
                     db.execute("DELETE FROM holders WHERE begun < ?", (horizon,))
                 db.execute("COMMIT")
 
-            self._do(work, None)
+            self.do(work, None)
         db, self._db = self._db, None
         if db is not None and self._pid == os.getpid():
             db.close()
 
-    def _do(self, work: "Callable[[Connection], T]", default: "T", *, create: bool = True) -> "T":
+    def do(self, work: "Callable[[Connection], T]", default: "T", *, create: bool = True) -> "T":
         """What WORK comes to, or DEFAULT if there is no state, or none yet and not to CREATE it."""
         if self.broken or not (create or self._db or os.path.exists(self._path)):
             return default
