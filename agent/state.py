@@ -47,12 +47,13 @@ SCHEMA = (
         "CREATE UNIQUE INDEX own_seq ON own (epoch, seq)",
         "CREATE TABLE log (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL,"
         " seq INTEGER NOT NULL)",
-        # what peers said; `ends` by the wall clock, `lasts` by the clock that does not jump, of `boot`
-        "CREATE TABLE received (origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
-        " first INTEGER NOT NULL, class TEXT NOT NULL, kind TEXT NOT NULL, granted INTEGER NOT NULL,"
-        " expires INTEGER NOT NULL, ends INTEGER NOT NULL, lasts INTEGER NOT NULL, boot TEXT NOT NULL,"
-        " at INTEGER NOT NULL, void INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL,"
-        " signature BLOB NOT NULL, PRIMARY KEY (origin, epoch, seq)) WITHOUT ROWID",
+        # what peers said; `ends` by the wall clock, `lasts` by the one that does not jump, of `boot`
+        "CREATE TABLE received (origin TEXT NOT NULL, epoch INTEGER NOT NULL,"
+        " seq INTEGER NOT NULL, first INTEGER NOT NULL, class TEXT NOT NULL, kind TEXT NOT NULL,"
+        " granted INTEGER NOT NULL, expires INTEGER NOT NULL, ends INTEGER NOT NULL,"
+        " lasts INTEGER NOT NULL, boot TEXT NOT NULL, at INTEGER NOT NULL,"
+        " void INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, signature BLOB NOT NULL,"
+        " PRIMARY KEY (origin, epoch, seq)) WITHOUT ROWID",
         # which promise acted on which signal: `begun` only where a second try is forbidden
         "CREATE TABLE consumed (path TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL,"
         " first INTEGER NOT NULL, class TEXT NOT NULL, ending TEXT NOT NULL, at INTEGER NOT NULL,"
