@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from policy import check_blocks, vocabulary
+from policy import check_blocks, check_peers, vocabulary
 from policy.check_values import meant
 from policy.diagnostics import Diagnostic
 from policy.mistakes import NEW_LINE, SECTION_AND_CLASS
@@ -91,6 +91,7 @@ def check(policy: Policy, host_package: str = "") -> list[Diagnostic]:
                 found += _hinted(block, check_blocks.of_bundle(block, host_package))
             case Body():
                 found += check_blocks.of_body(block, host_package)
+    found += check_peers.of_policy(policy)
     found.sort(key=lambda diagnostic: diagnostic.span.start)
     return found
 

@@ -21,7 +21,7 @@ from policy.json_text import parse_json
 if TYPE_CHECKING:
     from policy.strings import Rval
 
-FORMAT = 1  # of units; goes into the name of the stored file
+FORMAT = 2  # of units; goes into the name of the stored file
 
 CONTAINERS = frozenset(("data", "template_data"))
 

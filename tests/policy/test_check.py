@@ -466,3 +466,40 @@ def test_arguments_in_a_bundlesequence(item: str, mistakes: int) -> None:
     control = f"body common control {{ bundlesequence => {{ {item} }}; }}"
 
     assert len(together(control, "bundle agent main(x) { }")) == mistakes
+
+
+ASKS = """
+bundle agent main {{
+  vars: "n" slist => {{ "2", "3" }};
+  classes:
+    "heard$(n)" expression => remoteclassesmatching("did.*", "Host$(n)", "no", "Host$(n)");
+  methods:
+    {guard}::
+      "any" usebundle => main;
+}}
+bundle server access {{
+  access: "did_it" resource_type => "context", admit => {{ "web.example.com", "192.168.1.7" }};
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("guard", "hosts"),
+    [
+        ("Host2.Host3.Host4.hostX_did", "'Host2', 'Host3' and 'Host4'"),
+        ("linux.(Host2|any.Host3.(Host4.x))", "'Host3' and 'Host4'"),
+        ("Host2.web_example_com", "'Host2' and 'web_example_com'"),
+    ],
+)
+def test_a_guard_that_wants_one_host_to_be_several(guard: str, hosts: str) -> None:
+    (found,) = [it for it in checked(ASKS.format(guard=guard)) if it.kind == "hosts"]
+
+    assert found.message == f"{hosts} are hosts: no host is more than one of them"
+
+
+@pytest.mark.parametrize(
+    "guard",
+    ["Host2", "(Host2|Host3).linux", "Host2.!Host3", "Host2_did.Host3_did", "Host2.Host2", "a.b"],
+)
+def test_a_guard_that_wants_no_host_to_be_several(guard: str) -> None:
+    assert not [it for it in checked(ASKS.format(guard=guard)) if it.kind == "hosts"]
