@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from agent.actuators.packages.lists import Lists
     from agent.host import Host
     from agent.locks import Locks
     from agent.log import Log
@@ -61,6 +62,7 @@ class Run:
         self.left_alone = 0  # promises whose locks say that it is too early
         self.children: list[int] = []
         self.modules: dict[str, Module] = {}
+        self.packages: Lists | None = None
         self.aborting = ""
         self.invalid = False  # the policy could not be used
         self.abandoned: set[Frame] = set()

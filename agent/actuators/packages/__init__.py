@@ -1,0 +1,1 @@
+"""What package modules and package methods say of packages."""
