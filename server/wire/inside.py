@@ -2,9 +2,10 @@
 
 The executor (agent/daemon.py) has the privileges, the identity and everything that lasts; the
 network half (server/) has a transport key, what is granted, and the connections. They share a
-socket that the executor made before it started the other: nobody else can come to it. Each message
-is its length, four octets, and a MessagePack map with `op`. What does not fit ends the process that
-receives it: between the halves that is a mistake of ours, or somebody who has taken one over.
+socket that the executor made before it started the other as `troth network`, whose standard input
+it is: nobody else can come to it, and when it ends, the other ends. Each message is its length,
+four octets, and a MessagePack map with `op`. What does not fit ends the process that receives it:
+between the halves that is a mistake of ours, or somebody who has taken one over.
 """
 
 from typing import Annotated, TypeAlias
@@ -32,8 +33,8 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="op"):
 class Setup(Message, frozen=True, tag="setup"):
     """The first message, and again when something of it changes (but LISTEN).
 
-    CERTIFICATE is for the static key that `hello` named. LISTEN is None where nothing listens; port
-    0 lets the system choose. OFFSET is what to add to the system's clock, in seconds.
+    CERTIFICATE is for the static key that `hello` named. LISTEN is None where nothing listens; the
+    address "" is all there are, port 0 lets the system choose. OFFSET is what to add to the system's clock, in seconds.
     """
 
     certificate: bytes
