@@ -34,7 +34,8 @@ class Setup(Message, frozen=True, tag="setup"):
     """The first message, and again when something of it changes (but LISTEN).
 
     CERTIFICATE is for the static key that `hello` named. LISTEN is None where nothing listens; the
-    address "" is all there are, port 0 lets the system choose. OFFSET is what to add to the system's clock, in seconds.
+    address "" is all there are, port 0 lets the system choose. OFFSET is what to add to the
+    system's clock, in seconds.
     """
 
     certificate: bytes
