@@ -6,6 +6,7 @@ from policy.classes import truth
 from policy.context import Frame, Scope, Variable, scope_key
 from policy.define import KEEPERS
 from policy.load import settle, sweep
+from policy.provenance import both
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def perform(
     """
     ctx = run.ctx
     saved = (ctx.frame, ctx.this, ctx.wheels, ctx.pass_number, ctx.written, run.edit)
+    because = ctx.because
     key = scope_key(bundle.namespace, bundle.name)
     if key in ctx.unprepared and not bundle.params:
         ctx.prepare(key)
@@ -40,6 +42,9 @@ def perform(
         bundle.name, bundle.namespace, scope, kind=kind, caller=saved[0], inherits=inherit
     )
     ctx.frame.promiser = ctx.this.get("promiser", "")
+    if saved[4] is not None and not sequence:
+        ctx.frame.call = (saved[4], saved[2])
+        ctx.frame.needs = both([saved[0].needs, ctx.because]) if ctx.signalled else True
     ctx.wheels = {}
     ctx.this = {}
     ctx.version += 1
@@ -53,6 +58,7 @@ def perform(
         for param in bundle.params:
             scope.plain.pop(param, None)
         ctx.frame, ctx.this, ctx.wheels, ctx.pass_number, ctx.written, run.edit = saved
+        ctx.because = because
         ctx.version += 1
 
 

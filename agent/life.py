@@ -113,9 +113,13 @@ def _persist(run: Run) -> "Any":
         if state is None or run.dry or run.planned is not None:
             return
         if minutes:
-            state.persist(name, minutes, timer, tags)
+            new = state.persist(name, minutes, timer, tags, run.exchange().source(name))
         else:
-            state.forget(name)
+            new = state.forget(name, lambda: run.exchange().source(f"-{name}"))
+        if new:
+            from agent.signals import wake
+
+            wake(run.workdir)
 
     return persist
 
@@ -275,6 +279,7 @@ def finish(run: Run) -> None:
         module.end(run.log)
     for child in run.children:
         os.waitpid(child, 0)
+    run.close_exchange()
     if run.state is not None:
         run.state.close()
 

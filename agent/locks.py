@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from agent.exchange import Act
     from agent.state import State
 
 KEY_SIZE = 16
@@ -103,27 +104,41 @@ class Locks:
         self._log("info", f"Process with PID {pid} successfully killed")
         return True
 
-    def begin(self, key: bytes) -> bool:
-        """Write down that we are at the promise KEY; False if another run was faster."""
+    def until(self, key: bytes, ifelapsed: int) -> int:
+        """When the lock of the promise KEY, IFELAPSED minutes long, ends; 0 if it is not locked."""
+        last = self._known().get(key)
+        return 0 if last is None or self._ignored else last + 60 * ifelapsed
+
+    def begin(self, key: bytes, act: "Act | None" = None) -> bool:
+        """Write down that we are at the promise KEY, to ACT; False if another run was faster."""
         if key in self._begun:
             return True
         if not self._start:
             self._start = started(os.getpid())
         last = self._known().get(key)
         holder = (os.getpid(), self._start, self._state.clock())
-        if self._state.begin(key, holder, last, self._holders.get(key)):
+        if self._state.begin(key, holder, last, self._holders.get(key), act):
             self._begun.add(key)
             return True
         self._log("verbose", "Another cf-agent seems to have done this since I started")
         return False
 
-    def finish(self, key: bytes, *, changed: bool) -> None:
-        """Note that the promise KEY was seen to; if it CHANGED anything, write that down now."""
-        if changed or key in self._begun:
+    def finish(
+        self, key: bytes, *, changed: bool, act: "Act | None" = None, ending: str = ""
+    ) -> None:
+        """Note that the promise KEY was seen to; if it CHANGED anything, write that down now.
+
+        With an ENDING the signals of ACT are consumed.
+        """
+        if changed or key in self._begun or act is not None:
             self._begun.discard(key)
-            self._state.commit(key, self._state.clock())
+            self._state.commit(key, self._state.clock(), act, ending)
         else:
             self._state.keep(key, self._state.clock())
+
+    def give_up(self, act: "Act") -> None:
+        """Write down that what ACT began was interrupted, and is not tried again."""
+        self._state.give_up(act)
 
 
 def started(pid: int) -> int:

@@ -10,6 +10,7 @@ from policy.errors import Unresolved
 from policy.evaluate import evaluate
 from policy.iterate import combinations, iterates
 from policy.plan import evaluated
+from policy.provenance import both, of_promise, signals
 from policy.strings import expandable
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from agent.exchange import Act
     from agent.run import Run
     from policy.context import Context
     from policy.plan import Written
@@ -29,6 +31,7 @@ EDITS = frozenset((
 ))  # fmt: skip
 TRUE = frozenset(("true", "yes", "on"))
 LAST_PASS = 3
+ACTING = ("commands",)  # what acts on a signal once, rather than converges while it lives
 
 
 class Promise:
@@ -37,7 +40,7 @@ class Promise:
     An actuator that finds it not ready yet sets AGAIN: the next pass tries again.
     """
 
-    __slots__ = ("again", "attributes", "promisee", "promiser", "type", "written")
+    __slots__ = ("act", "again", "attributes", "promisee", "promiser", "type", "written")
 
     def __init__(self, written: "Written", promiser: str, attributes: "dict[str, Any]") -> None:
         self.written = written
@@ -46,6 +49,7 @@ class Promise:
         self.attributes = attributes
         self.promisee = written.promisee
         self.again = False
+        self.act: Act | None = None  # the signals that it acts on
 
     @property
     def bundle(self) -> str:
@@ -120,8 +124,10 @@ def _instance(written: "Written", run: "Run") -> Outcome:
     promiser = bound(written, ctx)
     if not permitted(written, ctx, run.done):
         return Outcome.SKIPPED
+    if ctx.signalled:
+        promiser = _owing(written, promiser, run)
     promise = Promise(written, promiser, written.constant or _attributes(written, run))
-    if _waits(promise, run):
+    if _waits(promise, run) or not _acts(promise, run):
         return Outcome.SKIPPED
     identity = _identity(promise, run)
     if identity in run.seen:
@@ -143,6 +149,52 @@ def _instance(written: "Written", run: "Run") -> Outcome:
         run.seen.discard(identity)
         run.counts[outcome] -= 1
     return outcome
+
+
+def _owing(written: "Written", promiser: str, run: "Run") -> str:
+    """Find out what WRITTEN owes to signals; its promiser, which may list them."""
+    ctx = run.ctx
+    ctx.this.pop("signals", None)
+    ctx.because = both([ctx.frame.needs, of_promise(written, ctx)])
+    if ctx.because is True:
+        return promiser
+    exchange = run.exchange()
+    needs = signals(ctx.because)
+    if written.type in ACTING:
+        path = exchange.path(written)
+        needs = frozenset(signal for signal in needs if not exchange.consumed(path, signal))
+    ctx.this["signals"] = exchange.told(needs)
+    return bound(written, ctx)
+
+
+def _acts(promise: Promise, run: "Run") -> bool:
+    """Whether PROMISE converges, or has a signal to act on if it waits for any."""
+    if run.ctx.because is True or promise.type not in ACTING:
+        return True
+    action = promise.body("action") or {}
+    if action.get("signals") == "level":
+        return True
+    exchange = run.exchange()
+    promise.act = exchange.act(promise)
+    if promise.act is None:
+        what = f"{promise.type} promise '{promise.promiser}'"
+        run.log("verbose", f"{what} has acted on the signals that it waits for")
+        return False
+    interrupted = exchange.interrupted(promise.act)
+    if not interrupted or run.locks is None:
+        return True
+    told = exchange.told(interrupted)
+    run.log("error", f"'{promise.promiser}' was interrupted; it is not tried again for {told}")
+    run.locks.give_up(promise.act)
+    exchange.done(promise.act, "interrupted")
+    fire(promise, Outcome.INTERRUPTED, run)
+    run.counts[Outcome.INTERRUPTED] += 1
+    return False
+
+
+def ending(outcome: Outcome) -> str:
+    """How consumption is written down of a promise that ended as OUTCOME; "": nothing was."""
+    return {Outcome.KEPT: "kept", Outcome.REPAIRED: "repaired"}.get(outcome, "")
 
 
 def _bundle_name(promise: Promise) -> str:
@@ -234,10 +286,17 @@ def _locked(promise: Promise, identity: "tuple[Any, ...]", run: "Run") -> Outcom
     key = locks.key(identity)
     if not locks.may(key, elapsed, expire, promise.promiser):
         run.left_alone += 1
+        if run.ctx.because is not True and promise.type in (*ACTING, "methods"):
+            exchange = run.exchange()
+            until = locks.until(key, elapsed)
+            exchange.wait(exchange.path(promise.written), until, run.ctx.because)
         return Outcome.SKIPPED
     outcome = kept(promise, run, key)
     if run.planned is None and outcome is not Outcome.SKIPPED and not promise.again:
-        locks.finish(key, changed=outcome is not Outcome.KEPT)
+        act, how = promise.act, ending(outcome)
+        locks.finish(key, changed=outcome is not Outcome.KEPT, act=act, ending=how)
+        if act is not None and how:
+            run.exchange().done(act, how)
     return outcome
 
 
@@ -327,7 +386,8 @@ def _change(step: Change, promise: Promise, run: "Run", lock: bytes | None) -> O
         return Outcome.WARNED
     if run.planned is not None:
         return run.planned.take(step, promise)
-    if step.unknown and lock is not None and run.locks is not None and not run.locks.begin(lock):
+    locks = run.locks if step.unknown else None
+    if locks is not None and lock is not None and not locks.begin(lock, promise.act):
         return Outcome.SKIPPED
     try:
         result = step.apply()
@@ -370,6 +430,15 @@ def fire(promise: Promise, outcome: Outcome, run: "Run") -> None:
     body = promise.attributes.get("classes")
     if not body or outcome is Outcome.SKIPPED or not isinstance(body, dict):
         return
+    run.firing = promise
+    try:
+        _fire(body, outcome, run)
+    finally:
+        run.firing = None
+
+
+def _fire(body: "dict[str, Any]", outcome: Outcome, run: "Run") -> None:
+    """Set and cancel the classes that BODY names for OUTCOME."""
     defines = body.get(_DEFINES[outcome], ())
     cancels = body.get(_CANCELS.get(outcome, "cancel_notkept"), ())
     for name in (defines,) if isinstance(defines, str) else defines:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.actuators.packages.lists import Lists
+    from agent.exchange import Exchange
     from agent.host import Host
     from agent.locks import Locks
     from agent.log import Log
@@ -66,12 +67,29 @@ class Run:
         self.aborting = ""
         self.invalid = False  # the policy could not be used
         self.abandoned: set[Frame] = set()
+        self.firing: Promise | None = None  # the promise whose outcome sets classes
+        self._exchange: Exchange | None = None
         self._held: list[tuple[str, str]] | None = None
         self._abort: tuple[str, ...] = ()
         self._abandon: tuple[str, ...] = ()
         ctx.special = self.special
         ctx.variable_kept = self.variable_kept
         ctx.agent = self
+
+    # signals
+
+    def exchange(self) -> "Exchange":
+        """What this run has to do with signals."""
+        if self._exchange is None:
+            from agent.exchange import Exchange
+
+            self._exchange = Exchange(self)
+        return self._exchange
+
+    def close_exchange(self) -> None:
+        """Write down what of signals is to be remembered."""
+        if self._exchange is not None:
+            self._exchange.close()
 
     # what actuators and functions ask for
 
@@ -180,12 +198,13 @@ class Run:
 
         The child holds the lock: it is written down before it starts, and given back at its end.
         """
-        from agent.promise import converge
+        from agent.promise import converge, ending
 
         if self.planned is not None or self.dry:
             return converge(promise, self, lock)
         self.log.flush()
-        if lock is not None and self.locks is not None and not self.locks.begin(lock):
+        act = promise.act
+        if lock is not None and self.locks is not None and not self.locks.begin(lock, act):
             return Outcome.SKIPPED
         child = os.fork()
         if child:
@@ -196,7 +215,7 @@ class Run:
             outcome = converge(promise, self)
             self.tell_afterwards()
             if lock is not None and self.locks is not None:
-                self.locks.finish(lock, changed=True)
+                self.locks.finish(lock, changed=True, act=act, ending=ending(outcome))
             status = int(outcome > Outcome.REPAIRED)
         except Exception as error:  # the top of this process: say it, the run outside goes on
             self.log("critical", f"{promise.type} promise '{promise.promiser}': {error!r}")
@@ -295,6 +314,7 @@ _SPECIAL: "dict[str, Callable[[Run], str | None]]" = {
     "promise_dirname": lambda run: _place(run).rpartition("/")[0] or "/",
     "promise_linenumber": lambda run: str(run.ctx.written.line) if run.ctx.written else None,
     "service_policy": _service_policy,
+    "signals": lambda run: "",
     "promiser_uid": lambda run: str(run.host.uid),
     "promiser_gid": lambda run: str(run.host.gid),
     "promiser_pid": lambda run: str(run.host.pid),

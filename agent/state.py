@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import TypeVar
 
+    from agent.exchange import Act
+    from agent.signals import Source
+
     T = TypeVar("T")
 
 FOUR_WEEKS = 28 * 24 * 3600
@@ -47,7 +50,7 @@ SCHEMA = (
         "CREATE UNIQUE INDEX own_seq ON own (epoch, seq)",
         "CREATE TABLE log (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL,"
         " seq INTEGER NOT NULL)",
-        # what peers said; `ends` by the wall clock, `lasts` by the one that does not jump, of `boot`
+        # what peers said; `ends` by the wall clock, `lasts` by the steady one, of `boot`
         "CREATE TABLE received (origin TEXT NOT NULL, epoch INTEGER NOT NULL,"
         " seq INTEGER NOT NULL, first INTEGER NOT NULL, class TEXT NOT NULL, kind TEXT NOT NULL,"
         " granted INTEGER NOT NULL, expires INTEGER NOT NULL, ends INTEGER NOT NULL,"
@@ -116,11 +119,12 @@ class State:
 
     def begin(
         self, key: bytes, holder: tuple[int, int, int], last: int | None,
-        before: tuple[int, int, int] | None,
+        before: tuple[int, int, int] | None, act: "Act | None" = None,
     ) -> bool:  # fmt: skip
         """Write down that HOLDER begins with KEY, before it does.
 
-        False if somebody else was faster: when looked at it was last kept at LAST, held by BEFORE.
+        False if somebody else was faster: when looked at it was last kept at LAST, held by BEFORE,
+        and nobody had acted on the signals of ACT.
         """
 
         def work(db: "Connection") -> bool:
@@ -131,19 +135,48 @@ class State:
             if kept != seen or held.fetchone() not in (None, before):
                 db.execute("ROLLBACK")
                 return False
+            if act is not None:
+                from agent import signals
+
+                if not signals.untouched(db, act.path, act.needs):
+                    db.execute("ROLLBACK")
+                    return False
+                if act.once:
+                    signals.consume(db, act.path, act.needs, "begun", self.clock() * 1000)
             db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?)", (key, *holder))
             db.execute("COMMIT")
             return True
 
         return self.do(work, default=True)
 
-    def commit(self, key: bytes, when: int) -> None:
-        """Write down at once that KEY was done with at WHEN, and that nobody holds it."""
+    def commit(self, key: bytes, when: int, act: "Act | None" = None, ending: str = "") -> None:
+        """Write down at once that KEY was done with at WHEN, and that nobody holds it.
+
+        With an ENDING the signals of ACT are consumed, without they are there to be tried again.
+        """
 
         def work(db: "Connection") -> None:
             db.execute("BEGIN IMMEDIATE")
             db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (key, when))
             db.execute("DELETE FROM holders WHERE key = ?", (key,))
+            if act is not None:
+                from agent import signals
+
+                if ending:
+                    signals.consume(db, act.path, act.needs, ending, when * 1000)
+                elif act.once:
+                    signals.spare(db, act.path, act.needs)
+            db.execute("COMMIT")
+
+        self.do(work, None)
+
+    def give_up(self, act: "Act") -> None:
+        """Write down at once that what ACT began was interrupted: its signals are consumed."""
+        from agent import signals
+
+        def work(db: "Connection") -> None:
+            db.execute("BEGIN IMMEDIATE")
+            signals.consume(db, act.path, act.needs, "interrupted", self.clock() * 1000)
             db.execute("COMMIT")
 
         self.do(work, None)
@@ -173,47 +206,79 @@ class State:
             self.do(lambda db: db.execute("DELETE FROM classes WHERE expires < ?", (now,)), None)
         return alive
 
-    def persist(self, name: str, minutes: int, timer: str, tags: tuple[str, ...]) -> None:
-        """Keep the class NAME for MINUTES from now; if TIMER is `absolute`, from the first time."""
+    def persist(
+        self, name: str, minutes: int, timer: str, tags: tuple[str, ...],
+        source: "Source | None" = None,
+    ) -> bool:  # fmt: skip
+        """Keep the class NAME for MINUTES from now; if TIMER is `absolute`, from the first time.
+
+        SOURCE is what its signal has to say. Whether there is a new one to be signed.
+        """
         now = self.clock()
         text = os.fsencode(",".join(tags))
 
-        def work(db: "Connection") -> str:
+        def said(db: "Connection", expires: int) -> bool:
+            if source is None:
+                return False
+            from agent import signals
+
+            return signals.grant(db, name, source, now * 1000, expires * 1000)
+
+        def work(db: "Connection") -> tuple[str, bool]:
             db.execute("BEGIN IMMEDIATE")
             row = db.execute(
                 "SELECT expires, timer, tags FROM classes WHERE name = ?", (name,)
             ).fetchone()
             left = (row[0] - now) // 60 if row else 0
             if row and row[1] == "absolute" and now < row[0] and os.fsencode(row[2]) == text:
-                db.execute("ROLLBACK")
+                new = said(db, row[0])
+                db.execute("COMMIT")
                 return (
                     f"Persistent class '{name}' is already in a preserved state --  "
                     f"{left} minutes to go"
-                )
+                ), new
             db.execute(
                 "INSERT OR REPLACE INTO classes VALUES (?, ?, ?, CAST(? AS TEXT))",
                 (name, now + 60 * minutes, timer, text),
             )
+            new = said(db, now + 60 * minutes)
             db.execute("COMMIT")
             policy = "preserve" if timer == "absolute" else "reset"
             if not row:
-                return f"Creating persistent class '{name}' ({minutes} minutes, policy {policy})"
-            if policy == "preserve":
-                return f"Updating persistent class '{name}' ({minutes} minutes, policy preserve)"
-            return (
-                f"Resetting persistent class '{name}' timer to {minutes} minutes "
-                f"(was {left} minutes remaining)"
-            )
+                message = f"Creating persistent class '{name}' ({minutes} minutes, policy {policy})"
+            elif policy == "preserve":
+                message = f"Updating persistent class '{name}' ({minutes} minutes, policy preserve)"
+            else:
+                message = (
+                    f"Resetting persistent class '{name}' timer to {minutes} minutes "
+                    f"(was {left} minutes remaining)"
+                )
+            return message, new
 
-        message = self.do(work, "")
+        message, new = self.do(work, ("", False))
         if message:
             self._log("verbose", message)
+        return new
 
-    def forget(self, name: str) -> None:
-        """Let the class NAME end with this run."""
-        self.do(
-            lambda db: db.execute("DELETE FROM classes WHERE name = ?", (name,)), None, create=False
-        )
+    def forget(self, name: str, source: "Callable[[], Source | None] | None" = None) -> bool:
+        """Let the class NAME end with this run; SOURCE gives what the cancel has to say of it.
+
+        Whether there is a new signal to be signed.
+        """
+
+        def work(db: "Connection") -> bool:
+            if not db.execute("SELECT 1 FROM classes WHERE name = ?", (name,)).fetchone():
+                return False
+            from agent import signals
+
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("DELETE FROM classes WHERE name = ?", (name,))
+            why = source() if source is not None else None
+            new = why is not None and signals.cancel(db, name, why, self.clock() * 1000)
+            db.execute("COMMIT")
+            return new
+
+        return self.do(work, default=False, create=False)
 
     # monitored files
 

@@ -83,7 +83,8 @@ class Frame:
     """One bundle being evaluated: its names, its private classes, the frame it inherits from."""
 
     __slots__ = (
-        "bundle", "caller", "classes", "inherits", "kind", "namespace", "promiser", "scope",
+        "bundle", "call", "caller", "classes", "inherits", "kind", "namespace", "needs",
+        "promiser", "provenance", "scope",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +99,9 @@ class Frame:
         self.caller = caller
         self.inherits = inherits
         self.promiser = ""  # of the promise that called it
+        self.provenance: dict[str, Formula] = {}  # what `classes` owe to signals
+        self.needs: Formula = True  # what it owes to signals that this bundle is evaluated
+        self.call: tuple[Any, dict[str, str]] | None = None  # the promise, and its iteration
 
 
 def scope_key(namespace: str, bundle: str) -> str:
@@ -208,7 +212,9 @@ class Context:
         self.function = function
         self.soft: dict[str, tuple[str, ...]] = {}
         self.comments: dict[str, str] = {}  # of classes
-        self.provenance: dict[tuple[int, str], Formula] = {}  # classes that signals brought
+        self.signalled = False  # whether a class owes itself to a signal
+        self.provenance: dict[str, Formula] = {}  # what those in `soft` owe
+        self.because: Formula = True  # what it owes that the promise of now is kept
         self.scopes: dict[str, Scope] = {}
         constants = Scope()
         constants.plain = {
@@ -398,19 +404,27 @@ class Context:
 
     def owed_by(self, name: str) -> "Formula":
         """What the class NAME, which is set, owes to signals; True if nothing."""
-        if not self.provenance:
-            return True
-        if name in self.hard:
+        if not self.signalled or name in self.hard:
             return True
         key = name.removeprefix("default:") if ":" in name else self.class_key(name)
         if key in self.soft:
-            return self.provenance.get((0, key), True)
+            return self.provenance.get(key, True)
         frame: Frame | None = self.frame
         while frame is not None:
             if name in frame.classes:
-                return self.provenance.get((id(frame), name), True)
+                return frame.provenance.get(name, True)
             frame = frame.caller if frame.inherits else None
         return True
+
+    def owe(self, name: str, formula: "Formula", *, private: bool) -> None:
+        """Note what the class NAME, just set, owes to signals."""
+        table = self.frame.provenance if private else self.provenance
+        key = name if private else self.class_key(name)
+        if formula is True:
+            table.pop(key, None)
+        else:
+            self.signalled = True
+            table[key] = formula
 
     def class_key(self, name: str) -> str:
         """Under which key a soft class of this name, defined here, is kept in `soft`."""
@@ -457,6 +471,8 @@ class Context:
         for known, at in ((self.soft, key), (self.frame.classes, name)):
             if known.pop(at, None) is not None:
                 self.version += 1
+        self.provenance.pop(key, None)
+        self.frame.provenance.pop(name, None)
 
     def expand(self, text: str) -> str:
         """TEXT with the references that have values replaced; the others stay as written."""

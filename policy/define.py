@@ -5,6 +5,7 @@ from policy.conditions import bound, condition, expression, instances, noted, pe
 from policy.context import SPECIAL_SCOPES, Variable, scope_key
 from policy.errors import Failed, Fatal, Unresolved
 from policy.evaluate import evaluate, expand
+from policy.provenance import both, either, of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -282,6 +283,7 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
         minutes = _minutes(attributes.get("persistence"), ctx)
         timer = attributes.get("timer_policy", "")
         if ctx.defined(name) and not (minutes and timer != "absolute"):
+            _owe(name, attributes, written, ctx)
             return
         if not permitted(written, ctx, done):
             return
@@ -297,12 +299,26 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
             if minutes or (not scope and written.bundle.type == "common"):
                 scope = "namespace"
             tags, comment = about(written, ctx)
+            if ctx.signalled:
+                ctx.because = both([ctx.frame.needs, of_class(written, ctx)])
             ctx.set_class(
                 name, tags,
                 private=scope != "namespace", minutes=minutes, timer=timer, comment=comment,
             )  # fmt: skip
+            if ctx.signalled:
+                ctx.owe(name, of_class(written, ctx), private=scope != "namespace")
+                ctx.because = True
 
     instances(written, ctx, keep)
+
+
+def _owe(name: str, attributes: "dict[str, Any]", written: "Written", ctx: "Context") -> None:
+    """What the class NAME, set before, owes to signals, some of which may have come since."""
+    if not ctx.signalled or ctx.owed_by(name) is True:
+        return
+    formula = of_class(written, ctx)
+    if formula is not False:  # else it was set by another promise
+        ctx.owe(name, either([ctx.owed_by(name), formula]), private=name in ctx.frame.classes)
 
 
 _DEFINING = ("expression", "not", "and", "or", "xor", "dist", "select_class")

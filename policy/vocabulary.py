@@ -357,6 +357,7 @@ BODIES = {
         log_string        str
         measurement_class str
         report_level      option  inform|verbose|error|log
+        signals           option  each|once|level
         value_kept        real    - removed
         value_notkept     real    - removed
         value_repaired    real    - removed

@@ -47,6 +47,8 @@ class Agent:
     def __init__(self, tmp_path: Path) -> None:
         self.base = tmp_path / "agent"
         self.base.mkdir(mode=0o700)
+        self.now = NOW
+        self.no_locks = True
         os.environ.setdefault("TROTH_CACHE_DIR", str(tmp_path.parent / "cache"))
 
     def keep(
@@ -69,9 +71,9 @@ class Agent:
                 "program": "cf-agent",
                 "file": str(policy),
                 "workdir": str(self.base),
-                "now": NOW,
+                "now": self.now,
                 "dry": dry,
-                "no_locks": True,
+                "no_locks": self.no_locks,
                 "level": level,
             }
         )

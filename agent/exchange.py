@@ -1,0 +1,268 @@
+"""What a run has to do with signals: which have come, which this promise has acted on, what waits.
+
+One a run, made when the first function asks a peer or the first class is kept beyond the run; a run
+without either never loads this.
+"""
+
+from agent import signals
+from policy import provenance
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from agent.promise import Promise
+    from agent.run import Run
+    from agent.signals import Live, Met
+    from policy.context import Frame
+    from policy.plan import Written
+    from policy.provenance import Formula, Signal
+    from server.wire.trust import Peer, Trust
+
+PULL_SECONDS = 10.0
+ONCE, LEVEL = "once", "level"
+BEGUN = "begun"
+
+
+class Act:
+    """A promise that acts on signals: its call PATH, those that it NEEDS and has not consumed."""
+
+    __slots__ = ("needs", "once", "path")
+
+    def __init__(self, path: str, needs: "frozenset[Signal]", *, once: bool) -> None:
+        self.path = path
+        self.needs = needs
+        self.once = once
+
+
+class Exchange:
+    """The signals of one run."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
+        self._state = run.state
+        self._live: list[Live] | None = None
+        self._consumed: dict[tuple[str, Signal], tuple[str, int]] | None = None
+        self._trust: Trust | None = None
+        self._contacts: dict[str, Met] | None = None
+        self._called: dict[str, bool] = {}  # peers that were asked in this run, and whether it went
+        self._asked: dict[tuple[str, str], str] = {}
+        self._waits: list[tuple[str, int, str]] = []
+        self._said: set[tuple[object, ...]] = set()
+        self.woken = bool(run.host.environ.get("TROTH_WOKEN"))
+        self.id = signals.run_id(self.now())
+
+    def now(self) -> int:
+        """The time, in milliseconds."""
+        return self._state.clock() * 1000 if self._state is not None else 0
+
+    # granting
+
+    def source(self, name: str) -> "signals.Source | None":
+        """What the signal of the class NAME, set now, has to say; None if it was said."""
+        run = self._run
+        firing = run.firing
+        if firing is not None:  # a promise of several parts has one outcome for a peer
+            key = (name, id(firing.written), firing.promiser)
+            if key in self._said:
+                return None
+            self._said.add(key)
+        causes = provenance.signals(run.ctx.because)
+        return signals.Source(self.id, event=firing is not None, woken=self.woken, causes=causes)
+
+    # asking
+
+    def ask(self, server: str, pattern: str) -> "list[Live] | None":
+        """The live signals of the peer that policy calls SERVER; None if that is nobody we trust.
+
+        That PATTERN was asked for is remembered, so that the daemon keeps listening.
+        """
+        peer = self.peer(server)
+        self._asked[server, pattern] = peer.id if peer is not None else ""
+        if peer is None:
+            return None
+        return [live for live in self.live() if live.origin == peer.id]
+
+    def peer(self, server: str) -> "Peer | None":
+        """The peer with this label, address or id; of a rotated one the newest key."""
+        return self._trusted().named(server)
+
+    def peers(self) -> "list[Peer]":
+        """All that this host trusts."""
+        trust = self._trusted()
+        return [peer for peer in trust.peers.values() if peer.id not in trust.revoked]
+
+    def label(self, origin: str) -> str:
+        """What the peer with the id ORIGIN is called here."""
+        peer = self._trusted().peers.get(origin)
+        return origin if peer is None else peer.label
+
+    def _trusted(self) -> "Trust":
+        """Whom this host trusts; nobody if that cannot be read."""
+        if self._trust is None:
+            from server.wire.keys import BadKey
+            from server.wire.trust import Trust
+
+            try:
+                self._trust = self._store().trust()
+            except (BadKey, OSError) as error:
+                self._run.log("error", f"cannot read whom this host trusts: {error}")
+                self._trust = Trust({}, frozenset())
+        return self._trust
+
+    def live(self) -> "list[Live]":
+        """All signals that live, of peers that are trusted."""
+        if self._live is None:
+            found = [] if self._state is None else signals.live(self._state, self.now())
+            trusted = {peer.id for peer in self.peers()} if found else set()
+            self._live = [live for live in found if live.origin in trusted]
+        return self._live
+
+    def contact(self, peer: "Peer") -> bool:
+        """Whether there is contact with PEER: a live session, a late answer, or an answer now."""
+        if peer.id not in self._called:
+            met = self._met().get(peer.id)
+            if met is not None and met.current(self.now()):
+                self._called[peer.id] = True
+            elif self._run.planned is not None:
+                self._called[peer.id] = False  # a plan asks nobody
+            else:
+                self._called[peer.id] = self._pull(peer)
+        return self._called[peer.id]
+
+    def _met(self) -> "dict[str, Met]":
+        if self._contacts is None:
+            self._contacts = {} if self._state is None else signals.contacts(self._state)
+        return self._contacts
+
+    def _store(self) -> "Any":
+        from server.wire.trust import Store
+
+        return Store(f"{self._run.workdir}/ppkeys", self.now() // 1000)
+
+    def _pull(self, peer: "Peer") -> bool:
+        """Ask PEER for its signals; whether it answered."""
+        from agent import inbox
+        from server.wire.handshake import Closed
+        from server.wire.keys import BadKey
+        from server.wire.transport import BadAddress, Cut, Refused
+        from server.wire.trust import TrustError
+
+        state = self._state
+        if state is None:
+            return False
+        try:
+            inbox.pull(state, self._store(), peer, self._met().get(peer.id), PULL_SECONDS)
+        except (Closed, Cut, Refused, BadKey, BadAddress, TrustError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            self._run.log("info", f"no contact with '{peer.label}': {reason}")
+            signals.met(state, peer.id, self.now(), reason=reason)
+            return False
+        self._live = None
+        return True
+
+    # acting
+
+    def consumed(self, path: str, signal: "Signal") -> bool:
+        """Whether the promise PATH is done with SIGNAL."""
+        ending = self._ends().get((path, signal))
+        return ending is not None and ending[0] != BEGUN
+
+    def interrupted(self, act: Act) -> "frozenset[Signal]":
+        """The signals that the promise of ACT began with and never ended."""
+        ends = self._ends()
+        return frozenset(
+            signal for signal in act.needs if ends.get((act.path, signal), ("", 0))[0] == BEGUN
+        )
+
+    def _ends(self) -> "dict[tuple[str, Signal], tuple[str, int]]":
+        if self._consumed is None:
+            self._consumed = {} if self._state is None else signals.consumptions(self._state)
+        return self._consumed
+
+    def act(self, promise: "Promise") -> "Act | None":
+        """What PROMISE, whose conditions hold, acts on; None if all of its signals are consumed."""
+        ctx = self._run.ctx
+        path = self.path(promise.written)
+        if not provenance.fresh(ctx.because, lambda signal: self.consumed(path, signal), ctx):
+            return None
+        needs = provenance.signals(ctx.because)
+        action = promise.body("action") or {}
+        return Act(
+            path,
+            frozenset(signal for signal in needs if not self.consumed(path, signal)),
+            once=action.get("signals") == ONCE,
+        )
+
+    def done(self, act: Act, ending: str) -> None:
+        """Remember in this run that ACT ended."""
+        for signal in act.needs:
+            self._ends()[act.path, signal] = (ending, self.now())
+
+    def wait(self, path: str, until: int, formula: "Formula") -> None:
+        """Note that the promise PATH, or one behind it, has a signal and a lock until UNTIL."""
+        ends = self._ends()
+        pending = [
+            signal
+            for signal in provenance.signals(formula)
+            if not any(
+                signal == done and (at == path or at.startswith(f"{path}>")) for at, done in ends
+            )
+        ]
+        if pending:
+            names = {live.signal: live.name for live in self.live()}
+            text = ",".join(sorted({names.get(signal, "") for signal in pending}))
+            self._waits.append((path, until, text))
+
+    def path(self, written: "Written") -> str:
+        """What names WRITTEN as it is kept now, whatever comments and attributes say."""
+        ctx = self._run.ctx
+        steps = [step_of(written, ctx.wheels)]
+        frame: Frame | None = ctx.frame
+        while frame is not None:
+            if frame.call is not None:
+                steps.append(step_of(*frame.call))
+            frame = frame.caller
+        return ">".join(reversed(steps))
+
+    def told(self, needs: "Iterable[Signal]") -> str:
+        """NEEDS as `$(this.signals)` has them: `class@label#number`, in order."""
+        needed = set(needs)
+        found = [live for live in self.live() if live.signal in needed]
+        return ",".join([f"{it.name}@{self.label(it.origin)}#{it.first}" for it in found])
+
+    def close(self) -> None:
+        """Write down what was asked and what waits."""
+        if self._state is None or self._run.planned is not None or self._run.dry:
+            return
+        questions = [(server, pattern, peer) for (server, pattern), peer in self._asked.items()]
+        signals.ask(self._state, questions, self.now())
+        if self._asked or self._waits or self._run.ctx.signalled:
+            signals.wait(self._state, self._waits)
+
+
+def step_of(written: "Written", wheels: dict[str, str]) -> str:
+    """WRITTEN in a call path: bundle, handle or promiser as written, items of the iteration."""
+    name, number = "", 0
+    for attribute, value in written.attributes:
+        if attribute == "handle":
+            name = f"#{text_of(value)}"
+    if not name:
+        name = text_of(written.promiser)
+        for other in written.bundle.sections.get(written.type, ()):
+            if other is written:
+                break
+            number += text_of(other.promiser) == name
+    counted = f"~{number}" if number else ""
+    items = ",".join([f"{key}={value}" for key, value in sorted(wheels.items())])
+    return f"{written.bundle.key}:{name}{counted}" + (f"[{items}]" if items else "")
+
+
+def text_of(rval: "Any") -> str:
+    """RVAL about as it was written."""
+    if type(rval) is str:
+        return rval
+    operator, *parts = rval
+    inner = "".join([text_of(part) for part in parts if type(part) in (str, tuple)])
+    return f"$({inner})" if operator == "var" else inner

@@ -1,0 +1,77 @@
+"""How signals of a peer come into the state of this host: verified first, whoever brought them."""
+
+from agent import signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.signals import Incoming, Met
+    from agent.state import State
+    from server.wire.messages import Signed
+    from server.wire.trust import Peer, Store
+
+
+class Sorted:
+    """What a batch came to: what to keep, how many are over, and what is wrong with others."""
+
+    __slots__ = ("bad", "keep", "over")
+
+    def __init__(self) -> None:
+        self.keep: list[Incoming] = []
+        self.over = 0
+        self.bad: list[str] = []
+
+
+def verify(public: bytes, batch: "Iterable[Signed]", theirs: int) -> Sorted:
+    """Sort a BATCH of the peer with the key PUBLIC, whose clock shows THEIRS (milliseconds)."""
+    from server.wire.signals import BadSignal, verified
+
+    found = Sorted()
+    for signed in batch:
+        try:
+            signal = verified(public, signed)
+        except BadSignal as error:
+            found.bad.append(str(error))
+            continue
+        left = signal.expires - theirs
+        if signal.kind == "cancel":
+            left = signals.LONGEST_LIFE
+        elif left <= 0:
+            found.over += 1
+            continue
+        left = min(left, signals.LONGEST_LIFE)
+        found.keep.append(signals.Incoming(signal, signed.body, signed.signature, left))
+    return found
+
+
+def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", seconds: float) -> None:
+    """Ask PEER for what it has said since it was last asked, and keep it.
+
+    Raises what client.visit raises, and Cut for an answer that is none.
+    """
+    from server.wire import messages
+    from server.wire.client import visit
+    from server.wire.transport import Cut
+
+    epoch, after, view = (met.epoch, met.upto, met.view) if met is not None else (0, 0, 0)
+    with visit(store, peer, seconds=seconds) as client:
+        public, skew = client.proved.identity, client.proved.skew
+        while True:
+            question = messages.Pull(
+                n=client.number(), globs=("*",), epoch=epoch, after=after, view=view
+            )
+            said = client.ask(question)
+            if not isinstance(said, messages.Signals):
+                raise Cut("it does not tell its signals")
+            now = state.clock() * 1000
+            batch = verify(public, said.signals, now + skew)
+            if batch.bad:
+                raise Cut(f"a signal that is none: {batch.bad[0]}")
+            cursor = (said.epoch, said.upto, said.view)
+            if signals.receive(state, peer.id, batch.keep, cursor, now) is None:
+                raise Cut("what it said cannot be kept")
+            epoch, after, view = cursor
+            if not said.more:
+                break
+        signals.met(state, peer.id, now, skew=skew)

@@ -1,0 +1,388 @@
+"""What a run makes of signals: the laws of server/SIGNALS.md §3 and §4, one each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent import inbox, signals
+from agent.state import State
+from server.wire.keys import Identity
+from server.wire.signals import Signal, sign
+from server.wire.trust import Peer, Store
+from tests.agent.driver import NOW, Agent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MINUTE = 60_000
+EPOCH = 1_700_000_000_000
+ASK = """
+classes:
+  "asked_a" expression => remoteclassesmatching("did.*", "HostA", "no", "from");
+  "asked_b" expression => remoteclassesmatching("did.*", "HostB", "no", "from");
+"""
+BODIES = """
+body action at_once { ifelapsed => "0"; }
+body action level { ifelapsed => "0"; signals => "level"; }
+body action once { ifelapsed => "0"; signals => "once"; }
+body action hourly { ifelapsed => "60"; }
+body classes says(name) { promise_repaired => { "$(name)" }; persist_time => "10"; }
+"""
+
+
+class Site:
+    """This host and two peers, whose signals it receives."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.agent = Agent(tmp_path)
+        self.base = self.agent.base
+        self.jobs = tmp_path / "jobs"
+        self.identities = {"HostA": Identity.new(), "HostB": Identity.new()}
+        store = Store(f"{self.base}/ppkeys", int(NOW))
+        store.create()
+        for label, identity in self.identities.items():
+            store.add(Peer(id=identity.id, label=label, key=identity.public))
+        self.seq = dict.fromkeys(self.identities, 0)
+        self.state = State(f"{self.base}/state/agent.db", lambda *_: None, NOW)
+        for identity in self.identities.values():
+            signals.met(self.state, identity.id, int(NOW) * 1000, live=True)
+
+    def say(
+        self, label: str, name: str, *, kind: str = "event", first: int = 0, minutes: int = 10
+    ) -> int:
+        """Let the peer LABEL say that its class NAME is set; the number of its signal."""
+        self.seq[label] += 1
+        seq, identity, now = self.seq[label], self.identities[label], int(NOW) * 1000
+        signal = Signal(
+            origin=identity.public, epoch=EPOCH, seq=seq, kind=kind, name=name,  # type: ignore[arg-type]
+            first=first or seq, run=bytes(16), granted=now,
+            expires=0 if kind == "cancel" else now + minutes * MINUTE,
+        )  # fmt: skip
+        batch = inbox.verify(identity.public, [sign(identity, signal)], now)
+        assert not batch.bad
+        assert signals.receive(self.state, identity.id, batch.keep, (EPOCH, seq, 0), now)
+        return seq
+
+    def run(self, sections: str, *, asks: str = ASK) -> list[str]:
+        """Keep SECTIONS; the jobs that ran, in order."""
+        self.jobs.unlink(missing_ok=True)
+        self.kept = self.agent.keep(f"{asks}\n{sections}", BODIES)
+        return self.jobs.read_text().split() if self.jobs.exists() else []
+
+    def job(self, guard: str, name: str = "job", more: str = "", *, action: str = "at_once") -> str:
+        """A command that runs under GUARD."""
+        return (
+            f"commands:\n {guard}::\n  \"/bin/sh -c 'echo {name} >> {self.jobs}'\""
+            f" {more} action => {action};\n"
+        )
+
+    def said(self) -> list[tuple[str, str]]:
+        """The signals of this host: kind and class."""
+        return [(row.kind, row.name) for row in signals.unsigned(self.state)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_a_command_runs_once_for_a_signal_however_many_runs_see_it(site: Site) -> None:
+    site.say("HostA", "did_job")
+
+    assert [site.run(site.job("from_did_job")) for _ in "123"] == [["job"], [], []]
+
+
+def test_a_new_signal_of_the_same_class_runs_it_again(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.run(site.job("from_did_job"))
+    site.say("HostA", "did_job")
+
+    assert site.run(site.job("from_did_job")) == ["job"]
+
+
+def test_several_signals_of_one_class_are_consumed_by_one_run_and_listed(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.say("HostA", "did_job")
+
+    assert site.run(site.job("from_did_job", "$(this.signals)")) == [
+        "did_job@HostA#1,did_job@HostA#2"
+    ]
+    assert site.run(site.job("from_did_job", "$(this.signals)")) == []
+
+
+def test_what_converges_sees_the_class_for_as_long_as_it_lives(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    site.say("HostA", "did_job")
+    report = 'reports:\n from_did_job::\n "it is set";'
+
+    site.run(report)
+    site.run(report)
+
+    assert capfd.readouterr().out.count("R: it is set") == 2
+
+
+def test_a_failed_command_consumes_nothing_and_is_tried_again(site: Site) -> None:
+    site.say("HostA", "did_job")
+    flag = site.base / "works"
+    text = (
+        f"commands:\n from_did_job::\n \"/bin/sh -c 'echo try >> {site.jobs}; test -e {flag}'\""
+        " action => at_once;"
+    )
+    tries = [site.run(text), site.run(text)]
+    flag.touch()
+    tries += [site.run(text), site.run(text)]
+
+    assert tries == [["try"], ["try"], ["try"], []]
+
+
+def test_an_edited_comment_fires_nothing_again(site: Site) -> None:
+    site.say("HostA", "did_job")
+
+    assert site.run(site.job("from_did_job", more='comment => "one",')) == ["job"]
+    assert site.run(site.job("from_did_job", more='comment => "two",')) == []
+
+
+def test_the_handle_names_a_promise_whose_command_changes(site: Site) -> None:
+    site.say("HostA", "did_job")
+
+    assert site.run(site.job("from_did_job", "a", more='handle => "h",')) == ["a"]
+    assert site.run(site.job("from_did_job", "b", more='handle => "h",')) == []
+
+
+def test_and_waits_for_a_fresh_signal_of_every_upstream(site: Site) -> None:
+    job = site.job("from_did_one.from_did_two")
+    site.say("HostA", "did_one")
+    before = site.run(job)
+    site.say("HostB", "did_two")
+    both = site.run(job)
+    site.say("HostA", "did_one")
+    again = site.run(job)
+    site.say("HostB", "did_two")
+
+    assert (before, both, again, site.run(job)) == ([], ["job"], [], ["job"])
+
+
+def test_or_fires_once_for_what_has_arrived(site: Site) -> None:
+    job = site.job("from_did_one|from_did_two")
+    site.say("HostA", "did_one")
+    first = site.run(job)
+    site.say("HostB", "did_two")
+    second = site.run(job)
+
+    assert (first, second, site.run(job)) == (["job"], ["job"], [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "needs_both"),
+    [
+        ('"go" and => { "from_did_one", "from_did_two" };', True),
+        ('"go" expression => "from_did_one.from_did_two";', True),
+        ('"go" expression => and("from_did_one", "from_did_two");', True),
+        ('"go" expression => "from_did_one", if => "from_did_two";', True),
+        ('from_did_one:: "go" expression => "from_did_two";', True),
+        ('"go" expression => isgreaterthan(countclassesmatching("from_did_.*"), "1");', True),
+        ('"go" or => { "from_did_one", "from_did_two" };', False),
+        ('"go" or => { classmatch("from_did_one"), "from_did_two" };', False),
+        ('"go" expression => or("from_did_one", "from_did_two");', False),
+        ('"go" expression => classmatch("from_did_.*");', False),
+        ('"one" expression => "from_did_one"; "go" expression => "one|from_did_two";', False),
+    ],
+)
+def test_a_derived_class_carries_the_signals_that_it_needs(
+    site: Site, rule: str, needs_both: bool
+) -> None:
+    job = f"classes:\n any::\n{rule}\n" + site.job("go")
+    site.say("HostA", "did_one")
+    one = site.run(job)
+    site.say("HostB", "did_two")
+    two = site.run(job)
+    site.say("HostB", "did_two")
+    three = site.run(job)
+
+    assert (one, two, three) == (([], ["job"], []) if needs_both else (["job"], ["job"], ["job"]))
+    assert site.run(job) == []
+
+
+def test_a_negated_class_needs_no_signal(site: Site) -> None:
+    job = site.job("from_did_one.!from_did_two")
+    site.say("HostA", "did_one")
+
+    assert [site.run(job), site.run(job)] == [["job"], []]
+
+
+def test_a_negated_class_that_is_there_holds_it_back(site: Site) -> None:
+    site.say("HostA", "did_one")
+    site.say("HostB", "did_two")
+
+    assert site.run(site.job("from_did_one.!from_did_two")) == []
+
+
+def test_an_if_with_a_signal_class_counts_like_a_guard(site: Site) -> None:
+    job = site.job("any", more='if => "from_did_job",')
+    site.say("HostA", "did_job")
+
+    assert [site.run(job), site.run(job)] == [["job"], []]
+
+
+def test_two_origins_with_one_prefix_are_one_class_with_the_signals_of_both(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.say("HostB", "did_job")
+    job = site.job("from_did_job", "$(this.signals)")
+
+    told = site.run(job)
+
+    assert sorted(",".join(told).split(",")) == ["did_job@HostA#1", "did_job@HostB#1"]
+    site.say("HostB", "did_job")
+    assert site.run(job) == ["did_job@HostB#2"]
+
+
+def test_a_call_of_a_bundle_carries_the_signals_of_its_guard(site: Site) -> None:
+    call = 'methods:\n from_did_job::\n "any" usebundle => work, action => at_once;\n'
+    bundle = f"bundle agent work {{ {site.job('any')} }}"
+    site.say("HostA", "did_job")
+
+    ran = []
+    for _ in "12":
+        site.jobs.unlink(missing_ok=True)
+        site.agent.keep(f"{ASK}\n{call}", f"{BODIES}\n{bundle}")
+        ran.append(site.jobs.exists())
+
+    assert ran == [True, False]
+
+
+def test_several_follow_ups_each_act_on_the_signal(site: Site) -> None:
+    jobs = site.job("from_did_job", "one") + site.job("from_did_job", "two")
+    site.say("HostA", "did_job")
+
+    assert [site.run(jobs), site.run(jobs)] == [["one", "two"], []]
+
+
+def test_a_cancel_voids_the_signals_before_it(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.say("HostA", "did_job", kind="cancel")
+    cancelled = site.run(site.job("from_did_job"))
+    site.say("HostA", "did_job")
+
+    assert (cancelled, site.run(site.job("from_did_job"))) == ([], ["job"])
+
+
+def test_a_renewed_state_is_the_same_edge(site: Site) -> None:
+    first = site.say("HostA", "did_job", kind="state")
+    ran = site.run(site.job("from_did_job"))
+    site.say("HostA", "did_job", kind="state", first=first)
+
+    assert (ran, site.run(site.job("from_did_job"))) == (["job"], [])
+
+
+def test_level_runs_whenever_the_class_is_set(site: Site) -> None:
+    site.say("HostA", "did_job")
+    job = site.job("from_did_job", action="level")
+
+    assert [site.run(job), site.run(job)] == [["job"], ["job"]]
+
+
+def test_a_lock_longer_than_the_gap_holds_the_second_signal_until_it_ends(site: Site) -> None:
+    job = site.job("from_did_job", action="hourly")
+    site.agent.no_locks = False
+    site.say("HostA", "did_job")
+    first = site.run(job)
+    site.say("HostA", "did_job")
+    second = site.run(job)
+    waits = signals.waits(site.state)
+
+    assert (first, second) == (["job"], [])
+    assert [(until > NOW, names) for _, until, names in waits] == [(True, "did_job")]
+    site.agent.now = NOW + 3700
+    assert site.run(job) == ["job"]
+
+
+def test_the_signal_of_a_peer_that_is_removed_is_not_used(site: Site) -> None:
+    site.say("HostA", "did_job")
+    Store(f"{site.base}/ppkeys", int(NOW)).remove("HostA")
+
+    assert site.run(site.job("from_did_job")) == []
+
+
+def test_what_is_asked_of_nobody_is_false_and_said(site: Site) -> None:
+    asks = 'classes: "met" expression => remoteclassesmatching("d.*", "Nobody", "no", "x");'
+
+    ran = site.run(site.job("!met"), asks=asks)
+
+    assert ran == ["job"]
+    assert any("'Nobody' is no peer of this host" in line for line in site.kept.lines)
+
+
+def test_contact_is_told_from_what_matches(site: Site) -> None:
+    assert site.run(site.job("asked_a.!from_did_job")) == ["job"]
+
+
+def test_what_a_peer_said_counts_when_it_is_away(site: Site) -> None:
+    site.say("HostA", "did_job")
+    signals.met(site.state, site.identities["HostA"].id, int(NOW) * 1000, reason="gone")
+    site.agent.now = NOW + 400  # later than an answer is current
+
+    assert site.run(site.job("from_did_job.!asked_a")) == ["job"]
+
+
+def test_a_run_remembers_what_it_asked_for(site: Site) -> None:
+    site.run("")
+
+    asked = signals.asked(site.state, int(NOW) * 1000)
+    assert {(server, pattern) for server, pattern, _, _ in asked} == {
+        ("HostA", "did.*"), ("HostB", "did.*"),
+    }  # fmt: skip
+
+
+# what this host says
+
+
+def test_each_outcome_is_an_event(site: Site) -> None:
+    job = site.job("any", more='classes => says("done"),')
+    site.run(job)
+    site.run(job)
+
+    assert site.said() == [("event", "done"), ("event", "done")]
+
+
+def test_a_state_is_said_once_while_more_than_half_of_its_life_is_left(site: Site) -> None:
+    rule = 'classes: "up" expression => "any", persistence => "10";'
+    for later in (0, 60, 240):
+        site.agent.now = NOW + later
+        site.run(rule)
+    early = site.said()
+    site.agent.now = NOW + 301
+    site.run(rule)
+
+    assert early == [("state", "up")]
+    assert site.said() == [("state", "up"), ("state", "up")]
+
+
+def test_a_cancel_of_what_was_said_is_said_once(site: Site) -> None:
+    site.run(site.job("any", more='classes => says("done"),'))
+    cancel = 'classes: "done" cancel => "true";'
+    site.run(cancel)
+    site.run(cancel)
+
+    assert site.said() == [("event", "done"), ("cancel", "done")]
+
+
+def test_an_event_names_the_signals_that_led_to_it(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.run(site.job("from_did_job", more='classes => says("done"),'))
+
+    (row,) = signals.unsigned(site.state)
+    assert row.causes == [(site.identities["HostA"].id, EPOCH, 1)]
+
+
+def test_a_dry_run_and_a_plan_say_and_consume_nothing(site: Site) -> None:
+    site.say("HostA", "did_job")
+    job = site.job("from_did_job", more='classes => says("done"),')
+    site.agent.keep(f"{ASK}\n{job}", BODIES, dry=True)
+    site.agent.keep(f"{ASK}\n{job}", BODIES, plan=True)
+
+    assert site.said() == []
+    assert not site.jobs.exists()
+    assert site.run(job) == ["job"]
