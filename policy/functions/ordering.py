@@ -38,13 +38,21 @@ def _address(value: str) -> "Key":
 
 def _ipv4(value: str) -> tuple[float, ...] | None:
     """The octets of an address behind a 4; a port is not counted."""
-    address, colon, port = value.rstrip().partition(":")
+    address, colon, port = value.partition(":")
     groups = address.split(".")
-    if len(groups) != 4 or not all(_at_most(group, 255) for group in groups):
+    if len(groups) == 4 and all(_at_most(group, 255) for group in groups):
+        return (4, *map(int, groups)) if not colon or _at_most(port, 65535) else _cut(value)
+    return _cut(value)
+
+
+def _cut(value: str) -> tuple[float, ...] | None:
+    """What is read of an address that one strange octet ends: all but its last group."""
+    groups, end = value[:-1].split("."), value[-1:]
+    if len(octets(end)) != 1 or end.isdigit() or len(groups) > 4:
         return None
-    if colon and not _at_most(port, 65535):
+    if end == (":" if len(groups) == 4 else ".") or not all(_at_most(it, 255) for it in groups):
         return None
-    return (4, *map(int, groups))
+    return (4, *map(int, groups[:-1]), *[0] * (5 - len(groups)))
 
 
 def _at_most(digits: str, limit: int) -> bool:
@@ -54,7 +62,7 @@ def _at_most(digits: str, limit: int) -> bool:
 
 def _ipv6(value: str) -> tuple[float, ...] | None:
     """The groups of an address behind a 6; of two that are the same, that with a port is less."""
-    address, without_port = value.rstrip(), 1
+    address, without_port = value, 1
     if address[:1] == "[":
         address, _, rest = address[1:].partition("]")
         if rest and not (rest[0] == ":" and _at_most(rest[1:], 65535)):
