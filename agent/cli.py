@@ -20,15 +20,24 @@ COMMANDS = {
     "doc": ("agent.doc", "say what a word of the language means"),
     "key": ("agent.key", "make or show the key of this host"),
     "peer": ("agent.peer", "the hosts that this one trusts"),
+    "daemon": ("agent.daemon", "run periodically, serve peers, act on their signals"),
+    "serve": ("agent.daemon", "serve peers alone"),
+    "status": ("agent.status", "how the daemon, its runs and the peers are"),
+    "signal": ("agent.signal", "what hosts have told each other"),
     "links": ("agent.links", "make cf-agent, cf-promises and the other names of troth"),
+}
+# what the daemon starts for itself
+INSIDE = {
+    "network": "server.cli",
+    "controls": "agent.controls",
 }
 # name of a link: the module whose `main` does it; None if that is still to come
 LINKS = {
     "cf-agent": "agent.life",
     "cf-promises": "agent.check",
-    "cf-serverd": None,
+    "cf-serverd": "agent.daemon",
     "cf-key": None,
-    "cf-execd": None,
+    "cf-execd": "agent.daemon",
     "cf-runagent": None,
     "cf-net": None,
     "cf-secret": None,
@@ -53,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
     command = argv[1] if len(argv) > 1 else "--help"
     if command in COMMANDS:
         return _start(command, COMMANDS[command][0], [f"troth {command}", *argv[2:]])
+    if command in INSIDE:
+        return _start(command, INSIDE[command], [f"troth {command}", *argv[2:]])
     return _about(command)
 
 
@@ -63,8 +74,13 @@ def _start(name: str, module: str, argv: list[str]) -> int:
 
     from agent import log, options
 
+    now = time.time()
+    if os.environ.get("TROTH_CLOCK"):
+        from agent import clock
+
+        now = clock.now()
     try:
-        settings = options.parse(name, argv, os.environ, time.time())
+        settings = options.parse(name, argv, os.environ, now)
     except options.Usage as error:
         from agent import help as helps
 

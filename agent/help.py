@@ -48,6 +48,36 @@ PURPOSES = {
         "Say which hosts this one trusts; 'troth peer add' alone says what follows.",
         "troth peer invite web7 hub.example.com --ttl 2h",
     ),
+    "daemon": (
+        "[FILE]",
+        "Keep the promises of the policy FILE periodically and when peers signal; serve peers.",
+        "troth daemon --listen 0.0.0.0",
+    ),
+    "serve": (
+        "[FILE]",
+        "Serve peers what the policy FILE grants, and listen to them; start no runs.",
+        "troth serve --listen 0.0.0.0",
+    ),
+    "status": (
+        "",
+        "Show how the daemon is, its last runs, and the contact with peers.",
+        "troth status",
+    ),
+    "signal": (
+        "[list | watch | why CLASS | clear PEER | audit]",
+        "Show the signals of this host and of its peers, as they are or as they come.",
+        "troth signal watch",
+    ),
+    "network": (
+        "",
+        "The half of 'troth daemon' that speaks with the network; nobody else starts it.",
+        "troth network",
+    ),
+    "controls": (
+        "[FILE]",
+        "Print for 'troth daemon' what the policy FILE says about it.",
+        "troth controls ./site.cf",
+    ),
     "links": (
         "DIR",
         "Make troth and its other names (cf-agent, cf-promises, ...) in the directory DIR.",
@@ -62,6 +92,16 @@ PURPOSES = {
         "[FILE]",
         "Find the mistakes in the policy FILE and all that it includes.",
         "cf-promises -cf ./site.cf",
+    ),
+    "cf-execd": (
+        "",
+        "Run the agent periodically, as 'body executor control' says.",
+        "cf-execd -F",
+    ),
+    "cf-serverd": (
+        "",
+        "Serve peers what policy grants, as 'body server control' says.",
+        "cf-serverd -F -f ./site.cf",
     ),
 }
 
@@ -113,6 +153,20 @@ MEANINGS = {
     "ttl": "how long: an invitation (1h), a key beside its successor (7d)",
     "from": "only a joiner from this network, such as 10.0.0.0/8",
     "force": "use the label of a peer that was removed less than 30 days ago",
+    "listen": "ADDR or ADDR:PORT, instead of what policy says; port 0: any",
+    "no-listen": "let no peer come in, only visit them",
+    "network-user": "who the part is that speaks with the network (troth, nobody)",
+    "schedule": "run when this class expression holds, each minute",
+    "splay": "spread the runs of hosts over so many minutes",
+    "once": "one run, now, and no more",
+    "wake": "start a run when a signal comes that was asked for",
+    "verify": "of the audit log: whether a line is missing or was changed",
+    "no-fork": "stay in the foreground",
+    "no-winsrv": "accepted, has no effect",
+    "ld-library-path": "accepted, has no effect",
+    "with-runagent-socket": "not yet supported, unless 'no'",
+    "generate-avahi-conf": "accepted, has no effect",
+    "graceful-detach": "accepted, has no effect",
     "tag-release": "mark the policy in DIR as checked",
     "diagnostic": "accepted, has no effect",
 }
@@ -125,9 +179,17 @@ EXIT_CODES = {
     "doc": "0 found, 1 nothing is called so",
     "key": "0 done, 1 could not be done",
     "peer": "0 done, 1 could not be done",
+    "daemon": "0 ended as asked, 1 could not start, as where one runs already",
+    "serve": "0 ended as asked, 1 could not start, as where one runs already",
+    "status": "0 a daemon runs, 1 none does, or it does not answer",
+    "signal": "0 done, 1 could not be done, 2 (audit --verify) the log was changed",
+    "network": "0 ended as asked, 1 could not start",
+    "controls": "0 shown, 1 could not evaluate",
     "links": "0 made, 1 could not be made",
     "cf-agent": "0 also when promises fail, 1 could not evaluate, 6 aborted by a class",
     "cf-promises": "0 no mistakes, 1 mistakes",
+    "cf-execd": "0 ended as asked, 1 could not start",
+    "cf-serverd": "0 ended as asked, 1 could not start",
 }
 
 # what has another name here

@@ -55,6 +55,16 @@ class Settings:
     release: str = ""  # the directory to tag as checked
     listing: bool = False  # of all names; FILES are kinds of them
     word: str = ""  # to look for in what is said about names
+    listen: str = ""  # where the server does: ADDR[:PORT]
+    no_listen: bool = False
+    network_user: str = ""  # who the network half is, if root starts it
+    schedule: str = ""  # a class expression, instead of the policy's
+    splay: str = ""  # minutes
+    once: bool = False
+    wakes: bool = False  # start runs for signals, and nothing else
+    foreground: bool = False
+    socket: str = ""  # the directory of that for cf-runagent, or "no"
+    verify: bool = False
     show: str = ""  # instead of a run: help version manual diagnostics
 
     def __init__(self, given: "dict[str, object]") -> None:
@@ -194,6 +204,18 @@ PEER: "tuple[Option, ...]" = (
     ("from",                         "",  "NETWORK", "source",           _text),
     ("force",                        "",  "",        "force",            True),
 )
+SERVE: "tuple[Option, ...]" = (
+    *ACCESS,
+    ("listen",                       "",  "ADDRESS", "listen",           _text),
+    ("no-listen",                    "",  "",        "no_listen",        True),
+    ("network-user",                 "",  "USER",    "network_user",     _text),
+)
+DAEMON: "tuple[Option, ...]" = (
+    *SERVE,
+    ("schedule",                     "",  "EXPR",    "schedule",         _text),
+    ("splay",                        "",  "MINUTES", "splay",            _text),
+    ("once",                         "O", "",        "once",             True),
+)
 CLASSIC: "tuple[Option, ...]" = (
     *COMMON,
     ("file",                         "f", "FILE",    "file",             _text),
@@ -223,6 +245,24 @@ AGENT: "tuple[Option, ...]" = (
     ("skip-bootstrap-policy-run",    "",  "",        "ignored",          True),
     ("skip-bootstrap-service-start", "",  "",        "ignored",          True),
 )
+RESIDENT: "tuple[Option, ...]" = (
+    *[row for row in CLASSIC if row[0] != "bundlesequence"],
+    NO_LOCK,
+    ("no-fork",                      "F", "",        "foreground",       True),
+    ("no-winsrv",                    "W", "",        "ignored",          True),
+    ("ld-library-path",              "L", "PATH",    "ignored",          _text),
+)
+EXECD: "tuple[Option, ...]" = (
+    *RESIDENT,
+    ("once",                         "O", "",        "once",             True),
+    ("with-runagent-socket",         "",  "DIR|no",  "socket",           _text),
+    ("skip-db-check",                "",  "[yes|no]", "ignored",         _yes_no),
+)
+SERVERD: "tuple[Option, ...]" = (
+    *RESIDENT,
+    ("generate-avahi-conf",          "A", "",        "ignored",          True),
+    ("graceful-detach",              "t", "[SECONDS]", "ignored",        _text),
+)
 PROMISES: "tuple[Option, ...]" = (
     *CLASSIC,
     ("full-check",                   "c", "",        "full_check",       True),
@@ -246,11 +286,23 @@ PROGRAMS: "dict[str, tuple[tuple[Option, ...], dict[str, Value]]]" = {
     "doc": (DOC, {}),
     "key": ((*PLACE, JSON), {}),
     "peer": ((*PLACE, JSON, *PEER), {}),
+    "daemon": (DAEMON, {"foreground": True}),
+    "serve": (
+        (*SERVE, ("wake", "", "", "wakes", True)),
+        {"foreground": True},
+    ),
+    "status": ((*PLACE, JSON), {}),
+    "signal": ((*PLACE, JSON, ("verify", "", "", "verify", True)), {}),
     "links": ((COMMON[-1],), {}),
+    "network": (PLACE, {}),
+    "controls": (ACCESS, {}),
     "cf-agent": (AGENT, {}),
     "cf-promises": (PROMISES, {}),
+    "cf-execd": (EXECD, {}),
+    "cf-serverd": (SERVERD, {}),
 }
 
+MANY = ("check", "doc", "key", "peer", "signal")  # programs that take more than one word
 WORKDIRS = ("TROTH_WORKDIR", "CFENGINE_TEST_OVERRIDE_WORKDIR")
 LATER = {"simulate": "--simulate", "profile": "--profile", "bootstrap": "--bootstrap"}
 
@@ -369,7 +421,7 @@ def _refuse(found: "dict[str, object]") -> None:
 
 def _choose_files(name: str, found: "dict[str, object]", files: list[str]) -> None:
     """Note the policy that FILES or an option name."""
-    if len(files) > 1 and name not in ("check", "doc", "key", "peer"):
+    if len(files) > 1 and name not in MANY:
         raise Usage("Too many arguments")
     if name == "doc" and not (files or "listing" in found or "word" in found):
         raise Usage("troth doc: which name?", "getopt")
