@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from agent.functions import commands, network, processes, read, users
+from agent.functions import commands, network, processes, read, read_data, users
 from agent.host import Host
 from policy.context import Context, Frame, Scope, Variable
 from policy.errors import Failed, Unresolved
@@ -147,7 +147,7 @@ def test_a_file_that_is_missing_before_the_run_may_come(world: World) -> None:
     with pytest.raises(Failed):
         read.readfile(world.ctx, "/nosuch")
     with pytest.raises(Failed):
-        read.readjson(world.ctx, "/nosuch")
+        read_data.readjson(world.ctx, "/nosuch")
 
     assert [line.partition(":")[0] for line in world.logged] == ["verbose", "verbose"]
 
