@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from server.wire.trust import Peer, Trust
 
 PULL_SECONDS = 10.0
+CALLS = "→"  # between the steps of a call path
 ONCE, LEVEL = "once", "level"
 BEGUN = "begun"
 
@@ -48,7 +49,8 @@ class Exchange:
         self._contacts: dict[str, Met] | None = None
         self._called: dict[str, bool] = {}  # peers that were asked in this run, and whether it went
         self._asked: dict[tuple[str, str], str] = {}
-        self._waits: list[tuple[str, int, str]] = []
+        self.calls: list[tuple[str, str, str]] = []  # of functions: server, pattern, prefix
+        self.waits: list[tuple[str, int, str]] = []
         self._said: set[tuple[object, ...]] = set()
         self.woken = bool(run.host.environ.get("TROTH_WOKEN"))
         self.id = signals.run_id(self.now())
@@ -73,12 +75,15 @@ class Exchange:
 
     # asking
 
-    def ask(self, server: str, pattern: str) -> "list[Live] | None":
+    def ask(self, server: str, pattern: str, prefix: str) -> "list[Live] | None":
         """The live signals of the peer that policy calls SERVER; None if that is nobody we trust.
 
-        That PATTERN was asked for is remembered, so that the daemon keeps listening.
+        That PATTERN was asked for is remembered, so that the daemon keeps listening; PREFIX is for
+        those who ask why.
         """
         peer = self.peer(server)
+        if (server, pattern, prefix) not in self.calls:
+            self.calls.append((server, pattern, prefix))
         self._asked[server, pattern] = peer.id if peer is not None else ""
         if peer is None:
             return None
@@ -166,17 +171,18 @@ class Exchange:
 
     def consumed(self, path: str, signal: "Signal") -> bool:
         """Whether the promise PATH is done with SIGNAL."""
-        ending = self._ends().get((path, signal))
+        ending = self.consumptions().get((path, signal))
         return ending is not None and ending[0] != BEGUN
 
     def interrupted(self, act: Act) -> "frozenset[Signal]":
         """The signals that the promise of ACT began with and never ended."""
-        ends = self._ends()
+        ends = self.consumptions()
         return frozenset(
             signal for signal in act.needs if ends.get((act.path, signal), ("", 0))[0] == BEGUN
         )
 
-    def _ends(self) -> "dict[tuple[str, Signal], tuple[str, int]]":
+    def consumptions(self) -> "dict[tuple[str, Signal], tuple[str, int]]":
+        """How each promise ended for each signal, and when."""
         if self._consumed is None:
             self._consumed = {} if self._state is None else signals.consumptions(self._state)
         return self._consumed
@@ -198,22 +204,23 @@ class Exchange:
     def done(self, act: Act, ending: str) -> None:
         """Remember in this run that ACT ended."""
         for signal in act.needs:
-            self._ends()[act.path, signal] = (ending, self.now())
+            self.consumptions()[act.path, signal] = (ending, self.now())
 
     def wait(self, path: str, until: int, formula: "Formula") -> None:
         """Note that the promise PATH, or one behind it, has a signal and a lock until UNTIL."""
-        ends = self._ends()
+        ends = self.consumptions()
         pending = [
             signal
             for signal in provenance.signals(formula)
             if not any(
-                signal == done and (at == path or at.startswith(f"{path}>")) for at, done in ends
+                signal == done and (at == path or at.startswith(f"{path}{CALLS}"))
+                for at, done in ends
             )
         ]
         if pending:
             names = {live.signal: live.name for live in self.live()}
             text = ",".join(sorted({names.get(signal, "") for signal in pending}))
-            self._waits.append((path, until, text))
+            self.waits.append((path, until, text))
 
     def path(self, written: "Written") -> str:
         """What names WRITTEN as it is kept now, whatever comments and attributes say."""
@@ -224,7 +231,7 @@ class Exchange:
             if frame.call is not None:
                 steps.append(step_of(*frame.call))
             frame = frame.caller
-        return ">".join(reversed(steps))
+        return CALLS.join(reversed(steps))
 
     def told(self, needs: "Iterable[Signal]") -> str:
         """NEEDS as `$(this.signals)` has them: `class@label#number`, in order."""
@@ -238,8 +245,8 @@ class Exchange:
             return
         questions = [(server, pattern, peer) for (server, pattern), peer in self._asked.items()]
         signals.ask(self._state, questions, self.now())
-        if self._asked or self._waits or self._run.ctx.signalled:
-            signals.wait(self._state, self._waits)
+        if self._asked or self.waits or self._run.ctx.signalled:
+            signals.wait(self._state, self.waits)
 
 
 def step_of(written: "Written", wheels: dict[str, str]) -> str:

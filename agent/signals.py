@@ -507,3 +507,38 @@ def wake(workdir: str) -> bool:
 def run_id(now: int) -> bytes:
     """A name for the run that began NOW: later ones sort behind it."""
     return now.to_bytes(6, "big") + os.urandom(10)
+
+
+# for people
+
+
+class History:
+    """One received signal, alive or not; times in milliseconds by this host's clock."""
+
+    __slots__ = ("at", "ends", "epoch", "first", "kind", "lives", "name", "origin", "seq", "void")
+
+    def __init__(self, row: "tuple[Any, ...]") -> None:
+        (self.origin, self.epoch, self.seq, self.first, self.name, self.kind, self.at, self.ends,
+         self.void, self.lives) = row  # fmt: skip
+
+    @property
+    def signal(self) -> "Signal":
+        """What names it."""
+        return self.origin, self.epoch, self.first
+
+
+def history(state: "State", now: int) -> list[History]:
+    """All that was received and is not forgotten yet, in the order of its arrival."""
+    boot, mono = clock()
+    rows: list[tuple[Any, ...]] = state.do(
+        lambda db: db.execute(
+            "SELECT origin, epoch, seq, first, class, kind, at,"
+            " CASE WHEN boot = ?1 THEN ?3 + lasts - ?2 ELSE ends END, void,"
+            " void = 0 AND kind != 'cancel' AND CASE WHEN boot = ?1 THEN lasts > ?2 ELSE ends > ?3"
+            " END AND epoch != (SELECT coalesce(max(spoiled), -1) FROM contacts"
+            " WHERE peer = origin) FROM received ORDER BY at, origin, epoch, seq",
+            (boot, mono, now),
+        ).fetchall(),
+        [], create=False,
+    )  # fmt: skip
+    return [History(row) for row in rows]

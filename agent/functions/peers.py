@@ -45,14 +45,14 @@ def remoteclassesmatching(
     from policy import regexp
 
     exchange = _exchange(ctx)
-    found = exchange.ask(server, pattern)
+    found = exchange.ask(server, pattern, prefix)
     if found is None:
         ctx.log("info", f"remoteclassesmatching: '{server}' is no peer of this host")
         return False
     peer = exchange.peer(server)
     contact = peer is not None and exchange.contact(peer)
     brought: dict[str, set[Any]] = {}
-    for live in exchange.ask(server, pattern) or ():
+    for live in exchange.ask(server, pattern, prefix) or ():
         try:
             if regexp.full(pattern, live.name):
                 name = f"{prefix}_{live.name.replace(':', '_')}"

@@ -1,0 +1,296 @@
+"""`troth signal why CLASS`: for each promise that waits for a signal, what keeps it.
+
+The policy is gone through as in a plan: nothing is changed, no peer is asked. What that says of
+promises, and what the state says of signals, is put together here.
+"""
+
+import re
+import time
+
+from agent import signals
+from agent.exchange import CALLS, step_of, text_of
+from policy.context import Frame, Scope, scope_key
+from policy.errors import Unresolved
+from policy.evaluate import evaluate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from agent.exchange import Exchange
+    from agent.log import Log
+    from agent.options import Settings
+    from agent.run import Run
+    from agent.signals import History
+    from policy.context import Context
+    from policy.plan import Written
+
+NOT_HERE = 1
+SILENT = ("vars", "meta", "defaults", "roles", "access")
+WORD = re.compile(r"[A-Za-z0-9_:]+")
+
+
+def main(settings: "Settings", log: "Log", name: str) -> int:
+    """Say what keeps the promises that wait for the class NAME: the exit status."""
+    run = rehearsed(settings, log)
+    if run is None:
+        return NOT_HERE
+    found = explained(run, name)
+    if settings.json:
+        import json
+
+        log.show(json.dumps(found, indent=2))
+    else:
+        log.show("\n".join(told(found)))
+    return 0 if found["sources"] or found["own"] else NOT_HERE
+
+
+def rehearsed(settings: "Settings", log: "Log") -> "Run | None":
+    """The run that the policy would be now, on an overlay of this host; None if it cannot be."""
+    from agent import life
+    from agent.host.overlay import Overlay
+    from agent.planned import Planned
+
+    host = Overlay()
+    quiet = type(settings)({**settings.__dict__, "plan": True, "no_locks": False})
+    run = life.prepare(quiet, host, log)
+    run.planned = Planned(host)
+    return None if life.execute(run) else run
+
+
+def explained(run: "Run", name: str) -> "dict[str, Any]":
+    """What is known of the class NAME: where it could come from, who waits for it, and why."""
+    exchange = run.exchange()
+    names = {name, *_derived(run, name)}
+    sources = [_source(run, exchange, call, name) for call in exchange.calls]
+    return {
+        "class": name,
+        "sources": [source for source in sources if source is not None],
+        "own": _own(run, name),
+        "promises": [_promise(run, exchange, written, name) for written in _waiting(run, names)],
+    }
+
+
+# where it comes from
+
+
+def _source(
+    run: "Run", exchange: "Exchange", call: tuple[str, str, str], name: str
+) -> "dict[str, Any] | None":
+    """What the peer of CALL (server, pattern, prefix) has to do with NAME, None if nothing."""
+    from policy import regexp
+
+    server, pattern, prefix = call
+    if not name.startswith(f"{prefix}_"):
+        return None
+    remote = name.removeprefix(f"{prefix}_")
+    spelled = [it.name for it in _history(run) if it.name.replace(":", "_") == remote]
+    theirs = spelled[0] if spelled else remote
+    if not regexp.full(pattern, theirs):
+        return None
+    peer = exchange.peer(server)
+    if peer is None:
+        return {"server": server, "class": theirs, "state": "no peer",
+                "said": f"'{server}' is no peer of this host: troth peer add"}  # fmt: skip
+    state, said = _contact(run, exchange, peer.id, theirs)
+    return {"server": server, "class": theirs, "state": state, "said": said}
+
+
+def _contact(run: "Run", exchange: "Exchange", peer: str, theirs: str) -> tuple[str, str]:
+    """A word for how it stands with the class THEIRS of PEER, and a sentence."""
+    now = exchange.now()
+    state = run.state
+    met = signals.contacts(state).get(peer) if state is not None else None
+    mine = [it for it in _history(run) if it.origin == peer and it.name == theirs]
+    if met is not None and any(it.epoch == met.spoiled for it in mine):
+        return "spoiled", "one number of its log had two meanings: see the audit log"
+    if any(it.lives for it in mine):
+        last = [it for it in mine if it.lives][-1]
+        return "received", f"received at {moment(last.at)}, lives until {moment(last.ends)}"
+    if mine:
+        last = mine[-1]
+        if last.void or last.kind == "cancel":
+            return "cancelled", f"cancelled by its origin, which was told at {moment(last.at)}"
+        return "expired", f"received at {moment(last.at)}, expired at {moment(last.ends)}"
+    if met is None or not met.at:
+        why = f": {met.reason}" if met is not None and met.reason else ""
+        return "no contact", f"no contact yet{why}"
+    if not met.current(now):
+        why = f": {met.reason}" if met.reason else ""
+        return "no contact", f"no contact since {moment(met.at)}{why}"
+    return "never received", (
+        "never received: not set there, or not granted to this host (a peer does not tell which)"
+    )
+
+
+def _history(run: "Run") -> "list[History]":
+    """What was received."""
+    if run.state is None:
+        return []
+    return signals.history(run.state, run.exchange().now())
+
+
+def _own(run: "Run", name: str) -> "list[dict[str, Any]]":
+    """The signals of this host for the class NAME, which peers may wait for."""
+    if run.state is None:
+        return []
+    rows = signals.spoken(run.state, run.exchange().now())
+    return [
+        {"kind": row[3], "number": row[1], "granted": row[6], "expires": row[7]}
+        for row in rows
+        if row[2] == name
+    ]
+
+
+# who waits
+
+
+def _written(run: "Run") -> "Iterator[Written]":
+    """All promises of the policy that are kept by an agent."""
+    for (kind, _), bundle in run.plan.bundles.items():
+        if kind in ("agent", "common"):
+            for promises in bundle.sections.values():
+                yield from promises
+
+
+def mentions(written: "Written", names: set[str], ctx: "Context") -> bool:
+    """Whether the guard or a condition of WRITTEN mentions one of the classes NAMES."""
+    texts = [_spelled(written.guard)] if written.guard is not None else []
+    for attribute, value in written.attributes:
+        if attribute == "if" or (
+            written.type == "classes" and attribute in ("expression", "and", "or", "xor", "not")
+        ):
+            texts.append(_expanded(written, value, ctx))
+    return bool({word for text in texts for word in WORD.findall(text)} & names)
+
+
+def _expanded(written: "Written", value: "Any", ctx: "Context") -> str:
+    """The condition VALUE of WRITTEN with its references replaced, as far as they have values."""
+    bundle, frame = written.bundle, ctx.frame
+    scope = ctx.scopes.get(scope_key(bundle.namespace, bundle.name), Scope())
+    ctx.frame = Frame(bundle.name, bundle.namespace, scope)
+    try:
+        found = evaluate(value, ctx) if type(value) is tuple and value[0] == "cat" else value
+    except Unresolved:
+        found = value
+    finally:
+        ctx.frame = frame
+    return _spelled(found)
+
+
+def _spelled(expression: "Any") -> str:
+    """All that stands in EXPRESSION."""
+    if isinstance(expression, str):
+        return expression
+    if isinstance(expression, tuple):
+        return " ".join([_spelled(part) for part in expression])
+    return ""
+
+
+def _derived(run: "Run", name: str) -> set[str]:
+    """The classes that follow from NAME, as far as their names are written out."""
+    found: set[str] = set()
+    while True:
+        more = {
+            written.promiser
+            for written in _written(run)
+            if written.type == "classes" and type(written.promiser) is str
+            and mentions(written, {name, *found}, run.ctx)
+        }  # fmt: skip
+        if more <= found:
+            return found
+        found |= more
+
+
+def _waiting(run: "Run", names: set[str]) -> "list[Written]":
+    """The promises that depend on one of the classes NAMES."""
+    return [
+        written
+        for written in _written(run)
+        if written.type not in (*SILENT, "classes") and mentions(written, names, run.ctx)
+    ]
+
+
+def _promise(run: "Run", exchange: "Exchange", written: "Written", name: str) -> "dict[str, Any]":
+    """How it stands with WRITTEN, which waits for NAME."""
+    state, said = _standing(run, exchange, written, name)
+    return {
+        "promise": text_of(written.promiser), "type": written.type, "bundle": written.bundle.key,
+        "file": written.path, "line": written.line, "state": state, "said": said,
+    }  # fmt: skip
+
+
+def _standing(run: "Run", exchange: "Exchange", written: "Written", name: str) -> tuple[str, str]:
+    """A word for what WRITTEN is going to do, and a sentence."""
+    step = step_of(written, {})
+    planned = run.planned.steps if run.planned is not None else []
+    if any(it.promise.written is written for it in planned):
+        return "about to run", "about to run"
+    locked = [until for path, until, _ in exchange.waits if _leads(path, step)]
+    if locked:
+        return "locked", f"has a signal, but its lock lasts until {moment(locked[0] * 1000)}"
+    missing = _missing(run, written, name)
+    done = [
+        (when, how)
+        for (path, signal), (how, when) in exchange.consumptions().items()
+        if _leads(path, step) and signal in {it.signal for it in _history(run) if it.lives}
+    ]
+    if done:
+        when, how = max(done)
+        return "consumed", f"has acted on it already, at {moment(when)}: {how}"
+    if missing:
+        return "waits", f"waits, also for {', '.join(missing)}"
+    if written.type not in ("commands", "methods"):
+        return "converges", "is kept whenever the class is set"
+    return "waits", "waits for the signal"
+
+
+def _leads(path: str, step: str) -> bool:
+    """Whether STEP, whatever its iteration, is on the call path PATH."""
+    return any(re.sub(r"\[.*\]$", "", part) == step for part in path.split(CALLS))
+
+
+def _missing(run: "Run", written: "Written", name: str) -> list[str]:
+    """The other classes in the guard of WRITTEN that are not set here, the signal's left aside."""
+    words = WORD.findall(_spelled(written.guard)) if written.guard is not None else []
+    return sorted(
+        {
+            f"'{word}'"
+            for word in words
+            if word != name and not run.ctx.defined(word) and not _comes(run, word)
+        }
+    )
+
+
+def _comes(run: "Run", word: str) -> bool:
+    """Whether the class WORD is one that a peer would bring."""
+    return any(word.startswith(f"{prefix}_") for _, _, prefix in run.exchange().calls)
+
+
+# told
+
+
+def told(found: "dict[str, Any]") -> list[str]:
+    """FOUND as lines for people."""
+    name = found["class"]
+    lines = [f"{name}"]
+    lines += [f"  from {it['server']} ({it['class']}): {it['said']}" for it in found["sources"]]
+    lines += [
+        f"  said by this host: {it['kind']} #{it['number']} at {moment(it['granted'])}"
+        + (f", until {moment(it['expires'])}" if it["expires"] else "")
+        for it in found["own"]
+    ]
+    if not found["sources"] and not found["own"]:
+        lines.append("  no peer is asked for it, and this host has not said it")
+    for it in found["promises"]:
+        lines.append(f'  {it["file"]}:{it["line"]} {it["type"]} "{it["promise"]}"')
+        lines.append(f"      {it['said']}")
+    if not found["promises"] and found["sources"]:
+        lines.append("  no promise here waits for it")
+    return lines
+
+
+def moment(when: int) -> str:
+    """WHEN, in milliseconds, as people write it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when / 1000))

@@ -1,0 +1,116 @@
+"""`troth signal why`: one answer for each thing that can keep a follow-up from firing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent import signals, why
+from agent.log import Log
+from agent.options import Settings
+from tests.agent.driver import NOW
+from tests.agent.site import ASK, Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "from_did_job"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path)
+    site.run(site.job(NAME), asks=ASK)
+    return site
+
+
+def explained(site: Site, name: str = NAME) -> dict[str, Any]:
+    """What is said of NAME."""
+    settings = Settings(
+        {"program": "signal", "file": str(site.base / "policy.cf"), "workdir": str(site.base),
+         "now": site.agent.now, "no_locks": False}
+    )  # fmt: skip
+    run = why.rehearsed(settings, Log("error"))
+    assert run is not None
+    return why.explained(run, name)
+
+
+def states(found: dict[str, Any]) -> tuple[set[str], list[str]]:
+    """The words for sources and promises."""
+    return (
+        {source["state"] for source in found["sources"]},
+        [promise["state"] for promise in found["promises"]],
+    )
+
+
+def test_never_received(site: Site) -> None:
+    assert states(explained(site)) == ({"never received"}, ["waits"])
+
+
+def test_no_contact(site: Site) -> None:
+    for identity in site.identities.values():
+        signals.met(site.state, identity.id, int(NOW) * 1000, reason="refused")
+    site.agent.now = NOW + 400
+
+    found = explained(site)
+
+    assert states(found) == ({"no contact"}, ["waits"])
+    assert all("refused" in source["said"] for source in found["sources"])
+
+
+def test_about_to_run(site: Site) -> None:
+    site.say("HostA", "did_job")
+
+    assert states(explained(site)) == ({"received", "never received"}, ["about to run"])
+
+
+def test_consumed(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.run(site.job(NAME))
+
+    assert states(explained(site))[1] == ["consumed"]
+
+
+def test_cancelled(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.say("HostA", "did_job", kind="cancel")
+
+    assert states(explained(site)) == ({"cancelled", "never received"}, ["waits"])
+
+
+def test_locked(site: Site) -> None:
+    site.agent.no_locks = False
+    site.say("HostA", "did_job")
+    site.run(site.job(NAME, action="hourly"))
+    site.say("HostA", "did_job")
+
+    assert states(explained(site))[1] == ["locked"]
+
+
+def test_no_peer(site: Site) -> None:
+    asks = 'classes: "a" expression => remoteclassesmatching("did.*", "HostC", "no", "from");'
+    site.run(site.job(NAME), asks=asks)
+
+    assert states(explained(site)) == ({"no peer"}, ["waits"])
+
+
+def test_what_else_a_guard_wants_is_named(site: Site) -> None:
+    site.run(site.job(f"Host2.{NAME}"))
+
+    (promise,) = explained(site)["promises"]
+    assert "'Host2'" in promise["said"]
+
+
+def test_a_condition_made_of_variables_and_a_derived_class_are_found(site: Site) -> None:
+    rule = 'vars: "n" string => "did_job"; classes: "go" expression => "from_$(n)";\n'
+    site.run(rule + site.job("go"))
+
+    assert len(explained(site)["promises"]) == 1
+
+
+def test_what_this_host_says_itself_is_shown(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    found = {"class": "x", "sources": [], "promises": [],
+             "own": [{"kind": "event", "number": 3, "granted": 0, "expires": 1000}]}  # fmt: skip
+
+    assert any("event #3" in line for line in why.told(found))
