@@ -9,6 +9,8 @@ import pytest
 from tests import console
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+# an echo, or a job of the reader's: the READMEs put one into the work directory
+HARMLESS = ('"/bin/echo ', '"/usr/local/bin/my_')
 NAMES = sorted(readme.parent.name for readme in EXAMPLES.glob("*/README.md"))
 
 
@@ -29,7 +31,7 @@ def test_an_example_changes_only_the_work_directory(name: str) -> None:
     lines = [line.strip() for text in policies for line in text.splitlines()]
     written = [line for line in lines if line.startswith('"/')]
 
-    assert all(line.startswith('"/bin/echo ') for line in written)
+    assert all(line.startswith(HARMLESS) for line in written)
 
 
 @pytest.mark.parametrize("name", NAMES)
