@@ -180,7 +180,7 @@ def _acts(promise: Promise, run: "Run") -> bool:
         what = f"{promise.type} promise '{promise.promiser}'"
         run.log("verbose", f"{what} has acted on the signals that it waits for")
         return False
-    interrupted = exchange.interrupted(promise.act)
+    interrupted = exchange.interrupted(promise.act) if promise.act.once else ()
     if not interrupted or run.locks is None:
         return True
     told = exchange.told(interrupted)

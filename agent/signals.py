@@ -433,7 +433,8 @@ def untouched(db: "Connection", path: str, signals: "Iterable[Signal]") -> bool:
     """Whether the promise PATH is done with none of SIGNALS, as far as anybody has written."""
     return not any(
         db.execute(
-            "SELECT 1 FROM consumed WHERE path = ? AND origin = ? AND epoch = ? AND first = ?",
+            "SELECT 1 FROM consumed WHERE path = ? AND origin = ? AND epoch = ? AND first = ?"
+            " AND ending != 'begun'",
             (path, *signal),
         ).fetchone()
         for signal in signals

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent import signals
+from agent.exchange import Act
 from server.wire.trust import Store
 from tests.agent.driver import NOW
 from tests.agent.site import ASK, BODIES, EPOCH, Site
@@ -318,3 +320,76 @@ def test_a_dry_run_and_a_plan_say_and_consume_nothing(site: Site) -> None:
     assert site.said() == []
     assert not site.jobs.exists()
     assert site.run(job) == ["job"]
+
+
+# interrupted
+
+
+def _begun(site: Site, action: str) -> str:
+    """A job on which a run died that had begun with the signal of now."""
+    job = site.job("from_did_job", more='handle => "h",', action=action)
+    site.run("")  # makes the policy's state
+    path = "main:#h"
+    site.state.do(
+        lambda db: signals.consume(
+            db, path, [(site.identities["HostA"].id, EPOCH, 1)], "begun", int(NOW) * 1000
+        ),
+        None,
+    )
+    return job
+
+
+def test_what_was_interrupted_is_tried_again(site: Site) -> None:
+    site.say("HostA", "did_job")
+    job = _begun(site, "at_once")
+
+    assert site.run(job) == ["job"]
+
+
+def test_once_forbids_a_second_try_after_an_interrupted_one(site: Site) -> None:
+    site.say("HostA", "did_job")
+    job = _begun(site, "once")
+
+    assert site.run(job) == []
+    assert any("was interrupted; it is not tried again" in line for line in site.kept.lines)
+    site.say("HostA", "did_job")
+    assert [site.run(job), site.run(job)] == [["job"], []]
+
+
+def test_once_writes_down_that_it_begins_before_it_does(site: Site) -> None:
+    site.say("HostA", "did_job")
+    script = site.base / "look"
+    look = "SELECT ending FROM consumed"
+    lines = (
+        f"#!{sys.executable}",
+        "import sqlite3",
+        f"db = sqlite3.connect('{site.base}/state/agent.db')",
+        f"open('{site.jobs}', 'a').write(*db.execute('{look}').fetchone())",
+    )
+    script.write_text("\n".join(lines))
+    script.chmod(0o700)
+
+    ran = site.run(f'commands:\n from_did_job::\n "{script}" action => once;')
+
+    assert ran == ["begun"]
+    assert [how for how, _ in signals.consumptions(site.state).values()] == ["repaired"]
+
+
+def test_a_failed_one_may_be_tried_again_even_with_once(site: Site) -> None:
+    site.say("HostA", "did_job")
+    command = f"/bin/sh -c 'echo x >> {site.jobs}; exit 3'"
+    job = f'commands:\n from_did_job::\n "{command}" action => once;'
+
+    assert [site.run(job), site.run(job)] == [["x"], ["x"]]
+
+
+def test_what_another_run_has_acted_on_meanwhile_cannot_begin(site: Site) -> None:
+    seq = site.say("HostA", "did_job")
+    act = Act("main:#h", frozenset([(site.identities["HostA"].id, EPOCH, seq)]), once=False)
+    holder = (1, 1, int(NOW))
+    begun = [site.state.begin(b"one", holder, None, None, act)]
+    site.state.commit(b"one", int(NOW), act, "repaired")
+
+    begun.append(site.state.begin(b"two", holder, None, None, act))
+
+    assert begun == [True, False]
