@@ -125,13 +125,13 @@ class Exchange:
         return self._live
 
     def contact(self, peer: "Peer") -> bool:
-        """Whether there is contact with PEER: a live session, a late answer, or an answer now."""
+        """Whether there is contact with PEER: a live session of the daemon, or an answer now."""
         if peer.id not in self._called:
             met = self._met().get(peer.id)
-            if met is not None and met.current(self.now()):
+            if met is not None and met.live:
                 self._called[peer.id] = True
-            elif self._run.planned is not None:
-                self._called[peer.id] = False  # a plan asks nobody
+            elif self._run.planned is not None:  # a plan asks nobody
+                self._called[peer.id] = met is not None and met.current(self.now())
             else:
                 self._called[peer.id] = self._pull(peer)
         return self._called[peer.id]
