@@ -5,7 +5,7 @@ matches counts, and a denial among them is final. Texts from the network are loo
 never expanded as policy and never run as patterns.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import product
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -28,6 +28,8 @@ NAMED = frozenset(("role", "bundle"))  # what becomes an argument of a command, 
 OF_ARGUMENTS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:")
 LONGEST = 4096  # octets of a path, and more than any other name may have
 REMEMBERED = 4096  # decisions
+SORTS = 65536  # names whose rules are remembered
+SORTED = 16384  # decisions about them
 
 
 class Decision(NamedTuple):
@@ -68,6 +70,10 @@ class Rule:
         return None if item is None else Decision(True, f"admitted by '{item}'", self.place)
 
 
+Sort: TypeAlias = "tuple[tuple[Rule, ...], tuple[Rule, ...]]"  # those that deny, that admit
+NOBODYS: Sort = ((), ())
+
+
 class Grants:
     """What one policy grants. Replaced as a whole when policy changes; for one thread."""
 
@@ -85,10 +91,15 @@ class Grants:
             place = f"{role.file}:{role.line}"
             self._sort(Rule(role.name, place, who.users(role.authorize)), "role")
         lists = [(name, getattr(document.control, name)) for name in DOORS]
+        self._named = [who.names(grant) for grant in document.access]
+        if any(who.HOSTNAME in grant.name for grant in document.access):
+            self._named.append(([who.HOSTNAME], []))
         self._doors = {name: who.addresses(items) for name, items in lists if items}
         for name, tests in self._doors.items():
             self._doubt("body server control", name, tests)
         self._remembered: dict[tuple[Peer, str, str], Decision] = {}
+        self._sorts: dict[tuple[str, str], Sort] = {}
+        self._sorted: dict[tuple[Peer, Sort], Decision | None] = {}
 
     @classmethod
     def parse(cls, text: str | bytes) -> "Grants":
@@ -123,8 +134,21 @@ class Grants:
             return Decision(False, f"'{item}' in denyconnects")
         return Decision(True, "nothing keeps it from connecting")
 
+    def needs_hosts(self, labels: Collection[str]) -> bool:
+        """Whether the names that the DNS gives a peer decide anything.
+
+        LABELS, in lower case, are names that are known without it; they can admit, but who denies a
+        name has to know all that a peer has.
+        """
+        return any(
+            denied or not all(name.lower() in labels for name in admitted)
+            for admitted, denied in self._named
+        )
+
     def decide(self, peer: Peer, kind: Kind, name: str) -> Decision:
         """As `may`."""
+        if kind in PATTERNS and name:
+            return self.of_sort(peer, self.sort(kind, name)) or _nothing(kind, name)
         key = (peer, kind, name)
         known = self._remembered.get(key)
         if known is None:
@@ -132,6 +156,45 @@ class Grants:
                 self._remembered.clear()
             known = self._remembered[key] = self._decide(*key)
         return known
+
+    def sort(self, kind: Kind, name: str) -> Sort:
+        """The rules that speak of NAME, of one of the KINDs that patterns name.
+
+        Names of one sort are for each peer all allowed or all not.
+        """
+        known = self._sorts.get((kind, name))
+        if known is None:
+            if len(self._sorts) >= SORTS:
+                self._sorts.clear()
+            known = self._sorts[kind, name] = self._sort_of(kind, name)
+        return known
+
+    def of_sort(self, peer: Peer, sort: Sort) -> Decision | None:
+        """What is decided for PEER of all names of SORT; None if nothing is said of it."""
+        key = (peer, sort)
+        try:
+            return self._sorted[key]
+        except KeyError:
+            pass
+        if len(self._sorted) >= SORTED:
+            self._sorted.clear()
+        try:
+            found = _judge(*sort, Subject(peer))
+        except ValueError as error:
+            found = Decision(False, str(error))
+        self._sorted[key] = found
+        return found
+
+    def _sort_of(self, kind: str, name: str) -> Sort:
+        if len(name) > LONGEST or "\0" in name:
+            return NOBODYS
+        if kind in NAMED and not OF_ARGUMENTS.issuperset(name):
+            return NOBODYS
+        answers = [(rule, rule.matches(name)) for rule in self._patterns[kind]]
+        return (
+            tuple([rule for rule, answer in answers if answer is not False]),
+            tuple([rule for rule, answer in answers if answer]),
+        )
 
     def _decide(self, peer: Peer, kind: str, name: str) -> Decision:
         if not name or len(name) > LONGEST or "\0" in name:
@@ -142,10 +205,6 @@ class Grants:
             return Decision(False, str(error))
         if kind == "path":
             return self._path(subject, name)
-        if kind in NAMED and not OF_ARGUMENTS.issuperset(name):
-            return Decision(False, f"{name!r} has other characters than {kind}s have")
-        if kind in PATTERNS:
-            return _of_patterns(self._patterns[kind], name, subject) or _nothing(kind, name)
         rules = self._exact.get((kind, name), ())
         return _judge(rules, rules, subject) or _nothing(kind, name)
 
@@ -284,14 +343,6 @@ def _judge(deniers: Sequence[Rule], admitters: Sequence[Rule], subject: Subject)
         if admission is not None:
             return admission
     return None
-
-
-def _of_patterns(rules: Sequence[Rule], name: str, subject: Subject) -> Decision | None:
-    """The decision of the RULES that match NAME; those of which it cannot be said only deny."""
-    answers = [(rule, rule.matches(name)) for rule in rules]
-    deniers = [rule for rule, answer in answers if answer is not False]
-    admitters = [rule for rule, answer in answers if answer]
-    return _judge(deniers, admitters, subject)
 
 
 def _substituted(path: str, subject: Subject) -> Iterator[str]:

@@ -104,6 +104,14 @@ def denies(grant: Grant) -> Tests:
     return (*mixed, *_of_kinds(grant.deny_hostnames, grant.deny_ips, grant.deny_keys))
 
 
+def names(grant: Grant) -> tuple[list[str], list[str]]:
+    """The items of GRANT by which names are admitted, and those by which they are denied."""
+    return (
+        [*filter(_is_name, grant.admit), *grant.admit_hostnames],
+        [*filter(_is_name, grant.deny), *grant.deny_hostnames],
+    )
+
+
 def addresses(items: Iterable[str]) -> Tests:
     """Whom a list of addresses in a control body means."""
     return _of_kinds((), items, ())
@@ -124,10 +132,10 @@ def _of_kinds(names: Iterable[str], ips: Iterable[str], keys: Iterable[str]) -> 
 
 def _mixed(item: str, *, denies: bool) -> Test:
     """An item of `admit` or `deny`: a key, addresses or names, told apart by its look."""
-    if item == IP or (item not in CONNECTION and _looks_like_addresses(item)):
-        return _ip(item)
     if item == KEY or item.startswith(("SHA=", "MD5=")):
         return _of_key(item)
+    if not _is_name(item):
+        return _ip(item)
     if item == HOSTNAME or META.isdisjoint(item):
         return _name(item)
     translated = [_name(name) for name in _translated(item)]
@@ -135,6 +143,13 @@ def _mixed(item: str, *, denies: bool) -> Test:
         translated.append(_name(item))
     tests = [test for test in translated if test is not unsaid]
     return (lambda subject: _any([test(subject) for test in tests])) if tests else unsaid
+
+
+def _is_name(item: str) -> bool:
+    """Whether an item of `admit` or `deny` is about names."""
+    if item in CONNECTION:
+        return item == HOSTNAME
+    return not (item.startswith(("SHA=", "MD5=")) or _looks_like_addresses(item))
 
 
 def _looks_like_addresses(item: str) -> bool:

@@ -13,20 +13,23 @@ from server.wire import messages
 from server.wire.handshake import M1, M1_PSK, Closed, Proved, Responder, Terms, knock
 from server.wire.keys import digest
 from server.wire.limits import Bucket, Buckets, Limits, Recent, neighbourhood
+from server.wire.serving import Over
 from server.wire.stream import Pipe, SigwireSession
 from server.wire.transport import Cut
 
 # the label of who was proved, if it is trusted or its token opens; called with its address
 Judge = Callable[[Proved, str], Awaitable[str | None]]
-Serve = Callable[[SigwireSession], Awaitable[None]]
+Serve = Callable[[SigwireSession, Over], None]
 Say = Callable[[str, str], None]  # what happened, and to whom: for the log
 
 
 class Door:
     """What stands between strangers and sessions.
 
-    TERMS gives what this end brings to a handshake, now; JUDGE says who is trusted; SERVE has the
-    session until it returns. OPEN_TO tells whether an address may come without knowing who we are.
+    TERMS gives what this end brings to a handshake, now; JUDGE says who is trusted, or raises
+    Closed with a word; SERVE is given each session, and what to call when it is over. WELCOME tells
+    whether an address may connect at all, UNBOUND whether it has no limits of its own, OPEN_TO
+    whether it may come without knowing who we are.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class Door:
     ) -> None:  # fmt: skip
         self.counts: Counter[str] = Counter()
         self.essential: frozenset[str] = frozenset()
+        self.welcome: Callable[[str], bool] = lambda address: True
+        self.unbound: Callable[[str], bool] = lambda address: False
         self.open_to: Callable[[str], bool] = lambda address: False
         self.limits = limits or Limits()
         self._terms = terms
@@ -47,6 +52,7 @@ class Door:
         self._recent = Recent(self.limits.replay_seconds, self.limits.remembered)
         self._unproved: dict[Pipe, str] = {}  # oldest first, with their neighbourhoods
         self._sessions: dict[str, list[SigwireSession]] = {}
+        self._count = 0  # of sessions
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -57,10 +63,17 @@ class Door:
         name = self._server.sockets[0].getsockname()
         return str(name[0]), int(name[1])
 
-    async def close(self) -> None:
-        """Accept no more, and end what there is."""
+    def shut(self) -> None:
+        """Accept no more."""
         if self._server is not None:
             self._server.close()
+        self._server = None
+
+    async def close(self) -> None:
+        """Accept no more, and end what there is."""
+        self.shut()
+        for session in self.sessions():
+            session.cut()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -71,7 +84,7 @@ class Door:
 
     def cut(self, peer: str) -> int:
         """Cut off the peer with this id, at once; how many sessions it had."""
-        found = self._sessions.get(peer, [])
+        found = list(self._sessions.get(peer, []))
         for session in found:
             session.cut()
         return len(found)
@@ -81,18 +94,23 @@ class Door:
 
     def _enter(self, pipe: Pipe) -> None:
         """Somebody connected."""
+        address, _ = pipe.address
+        if not self.welcome(address):
+            pipe.abort()
+            self._note("unwelcome", address)
+            return
         task = asyncio.get_running_loop().create_task(self._attend(pipe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _attend(self, pipe: Pipe) -> None:
-        """Everything with one connection, from its first octet to its end."""
+        """Everything with one connection, from its first octet until it is a session."""
         address, _ = pipe.address
         self._crowd(pipe, address)
         try:
             session = await self._proved(pipe, address)
             if session is not None:
-                await self._host(session)
+                self._host(session)
         except (Closed, Cut, TimeoutError) as error:
             pipe.abort()
             self._note(_reason(error), address)
@@ -108,11 +126,11 @@ class Door:
 
     def _crowd(self, pipe: Pipe, address: str) -> None:
         """Note PIPE as one without proof; the oldest of too many have to go."""
-        near = neighbourhood(address)
+        near = "" if self.unbound(address) else neighbourhood(address)
         for limit, pipes in (
             (
                 self.limits.unproved_address,
-                [old for old, at in self._unproved.items() if at == near],
+                [old for old, at in self._unproved.items() if at == near] if near else [],
             ),
             (self.limits.unproved, list(self._unproved)),
         ):
@@ -148,7 +166,7 @@ class Door:
         own = digest(terms.credentials.certificate.identity)
         ephemeral = knock(m1, own, psk=bool(terms.psk), open_to=self.open_to(address))
         now = time.monotonic()
-        if self._each.take(neighbourhood(address), 1, now):
+        if not self.unbound(address) and self._each.take(neighbourhood(address), 1, now):
             raise Closed("hurried")
         if self._all.take(self.limits.handshakes, 1, now):
             raise Closed("busy")
@@ -160,16 +178,19 @@ class Door:
         """Say whether there is a place for SESSION; if so it has it. Raises Cut."""
         mine = self._sessions.setdefault(session.peer.id, [])
         places = self.limits.sessions
-        if session.peer.id not in self.essential:
+        if self.essential and session.peer.id not in self.essential:
             places -= self.limits.reserved
-        if len(mine) >= self.limits.sessions_key or len(self.sessions()) >= places:
-            self._leave(session)
+        crowd = len(mine) >= self.limits.sessions_key and not self.unbound(session.peer.address)
+        if crowd or self._count >= places:
+            if not mine:
+                del self._sessions[session.peer.id]
             self._note("full", session.peer.label)
             refuse = messages.packed(messages.Refuse(code="try_later"))
             await session.open(b"", proved.send_key, refuse)
             await session.end()
             return False
         mine.append(session)
+        self._count += 1
         try:
             await session.open(b"", proved.send_key, self._greeting(proved))
         except BaseException:
@@ -186,21 +207,25 @@ class Door:
             )
         )
 
-    async def _host(self, session: SigwireSession) -> None:
-        """Have SESSION served. Raises Cut."""
+    def _host(self, session: SigwireSession) -> None:
+        """Have SESSION served."""
         self._say("session", session.peer.id)
-        try:
-            await self._serve(session)
-        finally:
+
+        def over(reason: str) -> None:
             self._leave(session)
+            if reason:
+                self._note(reason, session.peer.id)
+
+        self._serve(session, over)
 
     def _leave(self, session: SigwireSession) -> None:
         """Forget SESSION."""
-        left = [other for other in self._sessions.get(session.peer.id, []) if other is not session]
+        self._count -= 1
+        left = [other for other in self._sessions[session.peer.id] if other is not session]
         if left:
             self._sessions[session.peer.id] = left
         else:
-            self._sessions.pop(session.peer.id, None)
+            del self._sessions[session.peer.id]
 
     def _note(self, reason: str, whom: str) -> None:
         self.counts[reason] += 1

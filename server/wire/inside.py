@@ -42,6 +42,8 @@ class Setup(Message, frozen=True, tag="setup"):
     listen: tuple[str, int] | None = None
     psk: bytes = b""
     offset: float = 0.0
+    previous: bytes = b""
+    statement: bytes = b""
 
 
 class Granted(Message, frozen=True, tag="granted"):
@@ -84,7 +86,11 @@ class Own(Message, frozen=True, tag="own"):
 
 
 class Want(Struct, frozen=True, kw_only=True):
-    """A peer whose signals are asked for; EPOCH, AFTER, VIEW are where it was left."""
+    """A peer whose signals are asked for; EPOCH, AFTER, VIEW are where it was left.
+
+    That holds for these globs: who asks for more than it did then begins with 0, 0, 0. While there
+    is a session, only other globs and the token are looked at.
+    """
 
     peer: str
     globs: tuple[Glob, ...]

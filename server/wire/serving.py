@@ -1,12 +1,13 @@
-"""One session, from its first request to its end: parse, weigh, look up, handle, answer.
+"""Sessions that are served: parse, weigh, look up, handle, answer.
 
 Octets become a request only here, and a request reaches only the handler in the row of its type.
+No task waits for an idle session: it is called when something comes, and one timer looks after it.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from server.wire import messages
 from server.wire.limits import Buckets, Limits
@@ -14,64 +15,259 @@ from server.wire.stream import SigwireSession
 from server.wire.transport import Cut
 
 TICK = 0.01  # what a timer may be early
-Handler = Callable[[Any, SigwireSession], Awaitable[messages.Answer | None]]
-Table = Mapping[type[messages.Request], Handler]
+Said: TypeAlias = messages.Answer | None
+Handler: TypeAlias = Callable[[Any, "Visit"], Said | Awaitable[Said]]
+Table: TypeAlias = Mapping[type[messages.Request], Handler]
+Over: TypeAlias = Callable[[str], None]  # called once with why it is over, "" for in good order
 
 
 class Serving:
-    """What all sessions share: TABLE, who answers what, and the rates of the peers."""
+    """What all sessions share: TABLE, who answers what, and the rates of the peers.
 
-    def __init__(self, table: Table, limits: Limits) -> None:
-        self._table = table
-        self._limits = limits
-        self._rates = Buckets(limits.requests, limits.remembered)
+    UNBOUND tells whether an address has no rate.
+    """
 
-    async def serve(self, session: SigwireSession) -> None:
-        """Answer what SESSION asks until it ends. Raises Cut."""
-        end = time.monotonic() + self._limits.session_seconds
-        while (request := await self._next(session, end)) is not None:
-            answer = await self._answer(request, session)
-            if answer is not None:
-                await session.send(messages.packed(answer))
-        await session.end()
+    def __init__(
+        self, table: Table, limits: Limits, unbound: Callable[[str], bool] = lambda address: False
+    ) -> None:
+        self.table = table
+        self.limits = limits
+        self.unbound = unbound
+        self.rates = Buckets(limits.requests, limits.remembered)
+        self.visits: set[Visit] = set()
 
-    async def _next(self, session: SigwireSession, end: float) -> messages.AnyRequest | None:
-        """What SESSION asks next; None if it is over. Raises Cut."""
-        limits = self._limits
-        idle = limits.subscribed_seconds if session.subscribed else limits.idle_seconds
+    def serve(self, session: SigwireSession, over: Over) -> None:
+        """Answer what SESSION asks until it ends."""
+        Visit(self, session, over).begin()
+
+
+class Visit:
+    """A session with a peer who came to us: one request at a time, in order."""
+
+    __slots__ = (
+        "_begun", "_heard", "_over", "_pending", "_serving", "_started", "_stuck",
+        "_timer", "_unbound", "asked", "flush", "leave", "own", "session",
+    )  # fmt: skip
+
+    def __init__(self, serving: Serving, session: SigwireSession, over: Over) -> None:
+        self.session = session
+        self.asked = 0  # requests so far
+        self.own: Any = None  # what those who answer keep of it
+        self.flush: Callable[[], None] | None = None  # set by who pushes: more can be sent
+        self.leave: Callable[[], None] | None = None  # set by who has to know of its end
+        self._serving = serving
+        self._over: Over | None = over
+        self._unbound = serving.unbound(session.peer.address)
+        now = self._begun = self._heard = asyncio.get_running_loop().time()
+        self._started = self._stuck = 0.0  # since when, 0 if not
+        self._pending: asyncio.Task[Said] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch(now)
+
+    def begin(self) -> None:
+        """Answer from now on."""
+        self._serving.visits.add(self)
+        self.session.attend(self._hear)
+        self._hear()
+
+    @property
+    def over(self) -> bool:
+        """Whether it is over."""
+        return self._over is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the peer takes what is sent to it."""
+        return self._over is not None and not self.session.stuck
+
+    def push(self, answer: messages.Answer) -> None:
+        """Send what nobody waits for right now. Who calls looks at `ready` first."""
+        if self._over is None:
+            return
         try:
-            octets = await session.receive(max(0.0, min(idle, end - time.monotonic())))
-        except TimeoutError:
-            await session.send(messages.packed(messages.Leaving()))
-            return None
-        if octets is None:
-            return None
+            self._put(answer)
+        except Cut:
+            self.end("cut")
+        else:
+            if self.session.stuck:
+                self._note_waits()
+
+    def bid_farewell(self) -> None:
+        """End it in good order, and say so before."""
+        self.push(messages.Leaving())
+        self.end("", finish=True)
+
+    def end(self, reason: str, *, finish: bool = False) -> None:
+        """Be over, once: REASON, and by FINAL if it is in good order."""
+        over, self._over = self._over, None
+        if over is None:
+            return
+        self._serving.visits.discard(self)
+        self.session.attend(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._pending is not None:
+            self._pending.cancel()
+        if finish:
+            self.session.finish()
+        else:
+            self.session.cut()
+        leave, self.leave, self.flush = self.leave, None, None
+        if leave is not None:
+            leave()
+        over(reason)
+
+    # what the session calls
+
+    def _hear(self) -> None:
+        """Something came, went, or nothing more can."""
+        try:
+            self._read()
+        except Cut:
+            self.end("cut")
+        except Exception as error:
+            self._mistaken(error)
+
+    def _read(self) -> None:
+        """Answer what is there, as far as the peer takes it. Raises Cut."""
+        session = self.session
+        while self._over is not None and self._pending is None and not session.stuck:
+            octets = session.heard()
+            if octets is None:
+                break
+            self._heard = asyncio.get_running_loop().time()
+            self._ask(octets)
+        if self._over is None:
+            return
+        if self._pending is None and session.ended:
+            self.end("", finish=True)
+            return
+        if session.lost:
+            raise Cut("the connection ended")
+        self._note_waits()
+        if self.flush is not None and not session.stuck:
+            self.flush()
+
+    def _ask(self, octets: bytes) -> None:
+        """Answer the request in OCTETS, or begin to. Raises Cut."""
         try:
             request = messages.request(octets)
         except messages.BadMessage as error:
-            session.cut()
             raise Cut(str(error)) from None
-        return None if isinstance(request, messages.GoAway) else request
-
-    async def _answer(
-        self, request: messages.AnyRequest, session: SigwireSession
-    ) -> messages.Answer | None:
-        """What REQUEST comes to; None if nothing is to be said."""
-        handle = self._table.get(type(request))
+        if type(request) is messages.GoAway:
+            self.end("", finish=True)
+            return
+        self.asked += 1
+        handle = self._serving.table.get(type(request))
         if handle is None:
-            return messages.Failed(n=request.n, code="unsupported")
-        if not await self._affords(session.peer.id, messages.weight(request)):
-            return messages.Failed(n=request.n, code="busy")
-        try:
-            async with asyncio.timeout(self._limits.request_seconds):
-                return await handle(request, session)
-        except TimeoutError:
-            return messages.Failed(n=request.n, code="late")
+            self._put(messages.Failed(n=request.n, code="unsupported"))
+            return
+        wait = 0.0 if self._unbound else self._wait(messages.weight(request))
+        said = handle(request, self) if not wait else self._later(request, handle, wait)
+        if said is None or isinstance(said, messages.Answer):
+            self._say(said)
+        else:
+            self._await(request, said)
 
-    async def _affords(self, peer: str, weight: float) -> bool:
-        """Whether PEER may ask for so much, perhaps after a short wait."""
-        wait = self._rates.take(peer, weight, time.monotonic())
-        if not 0 < wait <= self._limits.delay_seconds:
-            return wait == 0
+    def _wait(self, weight: float) -> float:
+        return self._serving.rates.take(self.session.peer.id, weight, time.monotonic())
+
+    async def _later(self, request: messages.AnyRequest, handle: Handler, wait: float) -> Said:
+        """What REQUEST comes to when its sender may ask again."""
+        if wait > self._serving.limits.delay_seconds:
+            return messages.Failed(n=request.n, code="busy")
         await asyncio.sleep(wait + TICK)
-        return self._rates.take(peer, weight, time.monotonic()) == 0
+        if self._wait(messages.weight(request)):
+            return messages.Failed(n=request.n, code="busy")
+        said = handle(request, self)
+        return said if said is None or isinstance(said, messages.Answer) else await said
+
+    def _await(self, request: messages.AnyRequest, said: Awaitable[Said]) -> None:
+        """Answer REQUEST when there is an answer."""
+
+        async def answer() -> Said:
+            try:
+                async with asyncio.timeout(self._serving.limits.request_seconds):
+                    return await said
+            except TimeoutError:
+                return messages.Failed(n=request.n, code="late")
+
+        self._pending = asyncio.get_running_loop().create_task(answer())
+        self._pending.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[Said]) -> None:
+        """What took a while is done."""
+        self._pending = None
+        if task.cancelled() or self._over is None:
+            return
+        error = task.exception()
+        if isinstance(error, Exception):
+            self._mistaken(error)
+            return
+        try:
+            self._say(task.result())
+        except Cut:
+            self.end("cut")
+            return
+        self._hear()
+
+    def _say(self, answer: Said) -> None:
+        if answer is not None and self._over is not None:
+            self._put(answer)
+
+    def _put(self, answer: messages.Answer) -> None:
+        """Send ANSWER. Raises Cut."""
+        self.session.put(messages.packed(answer))
+
+    def _mistaken(self, error: Exception) -> None:
+        """A mistake of ours ends this session, and nothing else."""
+        self.end(f"error: {error!r}")
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a mistake in an answer", "exception": error}
+        )
+
+    # time
+
+    def _note_waits(self) -> None:
+        """Note since when the peer keeps us waiting."""
+        now = asyncio.get_running_loop().time()
+        if not self.session.started:
+            self._started = 0.0
+        elif not self._started:
+            self._started = now
+            self._watch(now + self._serving.limits.message_seconds)
+        if not self.session.stuck:
+            self._stuck = 0.0
+        elif not self._stuck:
+            self._stuck = now
+            self._watch(now + self._serving.limits.write_seconds)
+
+    def _watch(self, due: float) -> None:
+        """Have the timer go off at DUE, if not before."""
+        if self._timer is None or due < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        """See whether the session has waited too long for anything."""
+        self._timer = None
+        limits = self._serving.limits
+        now = asyncio.get_running_loop().time()
+        self._note_waits()
+        idle = limits.subscribed_seconds if self.flush is not None else limits.idle_seconds
+        still = (
+            min(self._heard + idle, self._begun + limits.session_seconds)
+            if self._pending is None
+            else now + limits.request_seconds
+        )
+        urgent = min(
+            self._started + limits.message_seconds if self._started else still,
+            self._stuck + limits.write_seconds if self._stuck else still,
+        )
+        if urgent < still and urgent <= now:
+            self.end("cut")
+        elif still <= now:
+            self.bid_farewell()
+        else:
+            self._watch(min(urgent, still))

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from server.wire import messages
-from server.wire.frames import Broken, Receiver, Sender
+from server.wire.frames import LARGEST_MESSAGE, Broken, Receiver, Sender
 from server.wire.handshake import M2, Closed, Initiator, Proved, Terms
 from server.wire.keys import host_id
 from server.wire.limits import Limits
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 ROOM = memoryview(bytearray(65536))  # what arrives is here only until it is copied, in one thread
 LIMITS = Limits()
 HIGH = 128 * 1024  # octets waiting for us, beyond which the peer has to wait
+STUCK = 16 * 1024  # octets waiting for the peer, beyond which nothing more is made for it
 
 
 class Pipe(asyncio.BufferedProtocol):
@@ -34,7 +34,7 @@ class Pipe(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_allowance", "_closing", "_data", "_due", "_ended", "_made", "_stuck", "_timer",
+        "_allowance", "_closing", "_data", "_due", "_ended", "_hear", "_made", "_stuck", "_timer",
         "_transport", "_waiter",
     )  # fmt: skip
 
@@ -42,6 +42,7 @@ class Pipe(asyncio.BufferedProtocol):
         self._allowance: int | None = allowance or None
         self._data = b""
         self._ended = False
+        self._hear: Callable[[], None] | None = None
         self._stuck: asyncio.Future[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -56,6 +57,7 @@ class Pipe(asyncio.BufferedProtocol):
         """Take TRANSPORT."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP gives such
         self._transport = transport
+        transport.set_write_buffer_limits(STUCK)
         if self._made is not None:
             self._made(self)
 
@@ -84,8 +86,9 @@ class Pipe(asyncio.BufferedProtocol):
         for timer in (self._closing, self._timer):
             if timer is not None:
                 timer.cancel()
+        if self._stuck is not None:
+            self.resume_writing()
         self._wake()
-        self.resume_writing()
 
     def pause_writing(self) -> None:
         """Too much is on its way."""
@@ -96,8 +99,36 @@ class Pipe(asyncio.BufferedProtocol):
         if self._stuck is not None and not self._stuck.done():
             self._stuck.set_result(None)
         self._stuck = None
+        if self._hear is not None:
+            self._hear()
 
     # what we call
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes."""
+        return self._ended
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the other end has to take something before it is sent more."""
+        return self._stuck is not None
+
+    def attend(self, hear: Callable[[], None] | None) -> None:
+        """Have HEAR called whenever something has come, has gone, or nothing more can."""
+        self._hear = hear
+
+    def taken(self) -> bytes:
+        """What has come; b"" if nothing has."""
+        found, self._data = self._data, b""
+        if len(found) > HIGH and not self._ended:
+            self._transport.resume_reading()
+        return found
+
+    def put(self, data: bytes) -> None:
+        """Send DATA, now or as the other end takes it."""
+        if not self._ended:
+            self._transport.write(data)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -185,14 +216,16 @@ class Pipe(asyncio.BufferedProtocol):
             self._watch(self._due)
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+        if self._hear is not None:
+            self._hear()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
 
 class SigwireSession:
     """A session of this protocol, once the handshake is done; see transport.Session."""
 
-    __slots__ = ("_limits", "_pipe", "_receiver", "_sender", "_waiting", "peer", "subscribed")
+    __slots__ = ("_limits", "_pipe", "_receiver", "_sender", "_waiting", "peer", "room")
 
     def __init__(self, pipe: Pipe, proved: Proved, label: str, limits: Limits) -> None:
         address, port = pipe.address
@@ -204,12 +237,12 @@ class SigwireSession:
             port=port,
             skew=proved.skew,
         )
-        self.subscribed = False
+        self.room = min(LARGEST_MESSAGE, proved.max_message)  # what a message to it may hold
         self._pipe = pipe
         self._limits = limits
         self._sender = Sender(proved, time.monotonic)
         self._receiver = Receiver(proved.receive_key, proved.channel, limits.max_message)
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
 
     async def open(self, before: bytes, key: bytes, message: bytes = b"") -> None:
         """Send in one write BEFORE, our direction's header, and a first MESSAGE. Raises Cut."""
@@ -240,7 +273,53 @@ class SigwireSession:
                 continue
             due = asyncio.get_running_loop().time() + seconds
             self._take(await self._pipe.some(due))
-        return self._waiting.popleft()
+        return self._waiting.pop(0)
+
+    # for who is called when something comes, instead of waiting for it
+
+    def attend(self, hear: Callable[[], None] | None) -> None:
+        """Have HEAR called whenever something has come, has gone, or nothing more can."""
+        self._pipe.attend(hear)
+
+    def heard(self) -> bytes | None:
+        """The next message, if it is there. Raises Cut."""
+        if not self._waiting and (data := self._pipe.taken()):
+            self._take(data)
+        return self._waiting.pop(0) if self._waiting else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer has ended it in good order."""
+        return self._receiver.ended
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing more comes."""
+        return self._pipe.ended
+
+    @property
+    def started(self) -> bool:
+        """Whether a message has come in part."""
+        return self._receiver.started
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the peer has to take something before it is sent more."""
+        return self._pipe.stuck
+
+    def put(self, message: bytes) -> None:
+        """Send MESSAGE, now or as the peer takes it. Raises Cut if it is too long."""
+        try:
+            frames = self._sender.message(message)
+        except Broken as error:
+            self.cut()
+            raise Cut(str(error)) from None
+        self._pipe.put(frames)
+
+    def finish(self) -> None:
+        """End it in good order, when the peer has taken what there is."""
+        self._pipe.put(self._sender.final())
+        self._pipe.close(self._limits.write_seconds)
 
     async def _complete(self) -> None:
         """Read until the message that has started is whole. Raises Cut."""

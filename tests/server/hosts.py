@@ -12,12 +12,10 @@ from server.wire.door import Door
 from server.wire.handshake import Initiator, Proved, Responder, Terms, knock
 from server.wire.keys import Credentials, Identity, digest
 from server.wire.limits import Limits
-from server.wire.serving import Serving, Table
+from server.wire.serving import Serving, Table, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from server.wire.stream import SigwireSession
 
 NOW = 1_800_000_000
 CLASSES = ("backup_done", "nightly", "reports_done")
@@ -39,23 +37,23 @@ def met(alice: Terms, bob: Terms) -> tuple[Proved, Proved]:
     return of_bob, responder.finish(m3)
 
 
-async def classes(request: messages.List, session: SigwireSession) -> messages.Classes:
+async def classes(request: messages.List, visit: Visit) -> messages.Classes:
     """Those that there are."""
     return messages.Classes(n=request.n, names=CLASSES)
 
 
-async def pong(request: messages.Ping, session: SigwireSession) -> messages.Pong:
+async def pong(request: messages.Ping, visit: Visit) -> messages.Pong:
     """The time."""
     return messages.Pong(n=request.n, clock=int(time.time() * 1000))
 
 
-async def never(request: messages.Variable, session: SigwireSession) -> messages.Found:
+async def never(request: messages.Variable, visit: Visit) -> messages.Found:
     """Nothing, for a long time."""
     await asyncio.sleep(60)
     return messages.Found(n=request.n, value=b"")
 
 
-async def mistaken(request: messages.Unsubscribe, session: SigwireSession) -> messages.Done:
+async def mistaken(request: messages.Unsubscribe, visit: Visit) -> messages.Done:
     """What a handler of ours should not do."""
     raise LookupError("a mistake of ours")
 

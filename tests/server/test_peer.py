@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.wire.handshake import Proved
-    from server.wire.stream import SigwireSession
+    from server.wire.serving import Visit
 
 
 class Operator:
@@ -178,7 +178,7 @@ class Hub(Host):
         self.identity = operator.store.identity()
         self._operator = operator
 
-    async def rotate(self, request: messages.Rotate, session: SigwireSession) -> messages.Answer:
+    async def rotate(self, request: messages.Rotate, visit: Visit) -> messages.Answer:
         """Trust a peer's new key, too."""
         try:
             self._operator.store.succeed(request.statement)
