@@ -19,10 +19,12 @@ import subprocess
 import tempfile
 import time
 from contextlib import closing, suppress
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from agent import links
+from server.wire.keys import host_id
 from server.wire.trust import Peer, Store
 from tests.workflows.places import Loopback, Namespaces, Place, namespaces_work
 
@@ -91,14 +93,20 @@ class Host:
         self.jobs = self.home / "jobs"
         self.said = self.home / "said"
         self.daemon: subprocess.Popen[bytes] | None = None
-        self._offset = 0.0
+        self.offset = 0.0
         for directory in (self.home, self.workdir, self.workdir / "inputs", self.jobs):
             directory.mkdir(mode=0o700)
-        self.id = self.store().create_id()
+        if site.trusting:
+            self.store().create()
 
-    def store(self) -> Keys:
+    @property
+    def id(self) -> str:
+        """What its peers know it by."""
+        return host_id(self.store().identity().public)
+
+    def store(self) -> Store:
         """The key directory of this host."""
-        return Keys(f"{self.workdir}/ppkeys", int(time.time()))
+        return Store(f"{self.workdir}/ppkeys", int(time.time()))
 
     # clock and environment
 
@@ -111,12 +119,12 @@ class Host:
             "TZ": self.site.zone,
             "TROTH_WORKDIR": str(self.workdir),
             "TROTH_CACHE_DIR": str(self.site.cache),
-            **({"TROTH_CLOCK": str(self.home / "clock")} if self._offset else {}),
+            **({"TROTH_CLOCK": str(self.home / "clock")} if self.offset else {}),
         }
 
     def shift(self, seconds: float) -> None:
         """Let its clock be SECONDS ahead, from now on; before the daemon starts the first time."""
-        self._offset = seconds
+        self.offset = seconds
         told = self.home / "clock.new"
         told.write_text(f"{seconds}\n")
         told.rename(self.home / "clock")
@@ -136,11 +144,14 @@ class Host:
                 "".join(char if char.isalnum() or char == "_" else " " for char in word).split()[0]
             )
 
-    def example(self, name: str, classes: tuple[str, ...] = ()) -> None:
-        """Let the policy of the example NAME be its inputs."""
-        self.policy(
-            {file.name: file.read_text() for file in (EXAMPLES / name).glob("*.cf")}, classes
-        )
+    def example(self, name: str, *, entry: str = "", replace: tuple[str, str] = ("", "")) -> None:
+        """Let the policy of the example NAME be its inputs; ENTRY becomes promises.cf."""
+        files = {file.name: file.read_text() for file in (EXAMPLES / name).glob("*.cf")}
+        if entry:
+            files["promises.cf"] = files[entry]
+        if replace[0]:
+            files = {file: text.replace(*replace) for file, text in files.items()}
+        self.policy(files)
 
     def job(self, name: str, *, seconds: float = 0, fails: int = 0) -> None:
         """Have a job NAME that takes SECONDS and the first times FAILS."""
@@ -167,17 +178,22 @@ class Host:
             self.said.open("ab") as said,
         ):
             ready.bind(str(bell))
-            ready.settimeout(PATIENCE)
+            ready.setblocking(False)
             self.daemon = subprocess.Popen(
                 self._command("daemon", *told, *schedule, *options),
                 env={**self.environ(), "NOTIFY_SOCKET": str(bell), **(environ or {})},
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
-            try:
-                while b"READY=1" not in ready.recv(4096):
-                    pass
-            except TimeoutError:
-                raise Never(f"the daemon of {self.label} is not ready:\n{self.told()}") from None
+            until(lambda: self._is_ready(ready), f"the daemon of {self.label} is ready")
+
+    def _is_ready(self, bell: socket.socket) -> bool:
+        """Whether the daemon says so; Never if it has ended."""
+        if self.daemon and self.daemon.poll() is not None:
+            raise Never(f"the daemon of {self.label} has ended:\n{self.told()}")
+        try:
+            return b"READY=1" in bell.recv(4096)
+        except BlockingIOError:
+            return False
 
     def stop(self) -> None:
         """End its daemon in order."""
@@ -303,32 +319,23 @@ class Host:
         )  # fmt: skip
 
 
-class Keys(Store):
-    """A key directory, for hosts that are made by the dozen."""
-
-    def create_id(self) -> str:
-        """Make the identity; its id."""
-        from server.wire import keys
-
-        return keys.host_id(self.create().public)
-
-
 class Site:
     """Hosts with these LABELS that trust each other. PLACE is where they live; by default in
-    namespaces where there can be any, on loopback elsewhere."""
+    namespaces where there can be any, on loopback elsewhere. Without TRUST nobody has a key yet."""
 
-    def __init__(self, *labels: str, place: Place | None = None, zone: str = "UTC") -> None:
+    def __init__(
+        self, *labels: str, place: Place | None = None, zone: str = "UTC", trust: bool = True
+    ) -> None:
         self.zone = zone
+        self.trusting = trust
         self.directory = Path(tempfile.mkdtemp(prefix="troth."))
         self.names = self.directory / "names"
         self.cache = Path(os.environ.get("TROTH_CACHE_DIR", self.directory / "cache"))
         links.make(str(self.names))
         self.place = place or somewhere(len(labels))
         self.hosts = [Host(self, number, label) for number, label in enumerate(labels)]
-        for host in self.hosts:
-            for other in self.hosts:
-                if other is not host:
-                    host.trusts(other)
+        for host, other in permutations(self.hosts, 2) if trust else ():
+            host.trusts(other)
 
     def __enter__(self) -> Self:
         return self
