@@ -20,8 +20,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/troth links $(VENV)/links
 	@touch $@
 
-demo: $(READY) ## a real policy checked, planned, run, and run again, with a word on each step
-	@PATH="$(CURDIR)/$(VENV)/links:$$PATH" sh examples/demo.sh
+demo: $(READY) ## one host kept to a policy, then a chain across three hosts with its timeline
+	@PATH="$(CURDIR)/$(VENV)/links:$$PATH" PYTHON="$(CURDIR)/$(BIN)/python" sh examples/demo.sh
 
 test: $(READY) lint ## everything that must hold before a change lands
 	$(BIN)/pytest -q -n 2
@@ -34,7 +34,11 @@ lint: $(READY) ## format, lint and types
 bench: $(READY) ## how fast, against the C agent in REFERENCE=DIR if there is one
 	@$(BIN)/python -m bench.startup
 	@status=0; for part in promises check; do \
-		$(BIN)/python -m bench.$$part --reference $(REFERENCE) || status=1; done; exit $$status
+		$(BIN)/python -m bench.$$part --reference $(REFERENCE) || status=1; done; \
+	for part in signal server; do $(BIN)/python -m bench.$$part || status=1; done; exit $$status
+
+torture: $(READY) ## hours of kills, cuts, floods and lies, as bench/RESULTS.md has them; SEED=N repeats
+	$(BIN)/python -m bench.torture --full $(if $(SEED),--seed $(SEED))
 
 conformance: $(READY) ## run the acceptance tests of SUITE=DIR, tests/acceptance of a cfengine/core checkout
 	@test -n "$(SUITE)" || { echo "usage: make conformance SUITE=.../core/tests/acceptance [AREAS=00_basics,21]"; exit 1; }
@@ -51,4 +55,4 @@ clean: ## remove the environment and everything that tools left
 	rm -rf $(VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test lint bench conformance lock clean
+.PHONY: help setup demo test lint bench torture conformance lock clean

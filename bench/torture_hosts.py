@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 HOUR = 3600
 EACH = 20  # signals of one run of the upstream
 SETTLE = 120.0  # seconds until everything must have been consumed
+LATE = 0.002  # seconds by which two clocks of one machine may differ
 CLASSES = "abcde"
 
 
@@ -197,25 +198,19 @@ def judge(storm: Storm) -> int:
     demand(holds=len(ends) == len(said), told=f"{len(ends)} ends of {len(said)} signals")
     for host in (one, two):
         demand(holds=sound(host), told=f"the state of {host.label} is corrupt")
-    return again(storm, {(epoch, first): at / 1000 for epoch, first, _, at in ends})
+    demand(holds=len({epoch for epoch, *_ in ends}) == 1, told="more than one epoch")
+    return again(storm, {first: at / 1000 for _, first, _, at in ends})
 
 
-def again(storm: Storm, ends: dict[tuple[int, int], float]) -> int:
+def again(storm: Storm, ends: dict[int, float]) -> int:
     """Whether a job began for a signal after its end; how many jobs have no end."""
     begun, ended = storm.two.did(), storm.two.did(what="ended")
     for job in begun:
-        for word in job.rest.split():
-            key = named(word)
-            late = key in ends and job.at > ends[key] + 0.002
+        for word in job.rest.split(","):
+            number = int(word.rpartition("#")[2])
+            late = number in ends and job.at > ends[number] + LATE
             demand(holds=not late, told=f"{job.name} began again for {word}")
     return len(begun) - len(ended)
-
-
-def named(word: str) -> tuple[int, int]:
-    """Epoch and number of the signal that `$(this.signals)` calls WORD."""
-    numbers = [int(part) for part in word.replace(".", ",").replace(":", ",").split(",")
-               if part.isdecimal()]  # fmt: skip
-    return (numbers[-2], numbers[-1]) if len(numbers) > 1 else (0, 0)
 
 
 def sound(host: Host) -> bool:

@@ -132,7 +132,7 @@ def healing(site: Site) -> None:
 
 def demo(site: Site) -> None:
     """All of it."""
-    say("6. Three hosts: 'build', 'test' and 'publish', here on three loopback addresses of this\n"
+    say("5. Three hosts: 'build', 'test' and 'publish', here on three loopback addresses of this\n"
         "machine. Each makes a key, and trusts its neighbours by their fingerprints.")  # fmt: skip
     introduce(site)
     say("They have the same policy. Each asks the host before it what it has done, and acts for\n"
@@ -146,12 +146,12 @@ def demo(site: Site) -> None:
     for near, far in (("test", "build"), ("publish", "test")):
         site[near].run()
         site[near].meets(site[far])
-    say(f"7. One build, by hand; a job takes {JOB_SECONDS} s. Who told whom, and what it started:")
+    say(f"6. One build, by hand; a job takes {JOB_SECONDS} s. Who told whom, and what it started:")
     chain(site)
-    say("8. The host in the middle is killed. 'build' works on; when 'test' is back, it asks for\n"
+    say("7. The host in the middle is killed. 'build' works on; when 'test' is back, it asks for\n"
         "what it has missed, and the chain goes on where it was.")  # fmt: skip
     healing(site)
-    say("9. What 'test' knows of signals:")
+    say("8. What 'test' knows of signals:")
     show(site["test"], "signal", "list")
 
 
