@@ -57,7 +57,7 @@ class Exchange:
 
     def now(self) -> int:
         """The time, in milliseconds."""
-        return self._state.clock() * 1000 if self._state is not None else 0
+        return self._state.milliseconds() if self._state is not None else 0
 
     # granting
 

@@ -100,6 +100,10 @@ class State:
         """The time, counted from the start of the run."""
         return int(self._now + time.monotonic() - self._monotonic)
 
+    def milliseconds(self) -> int:
+        """The same for signals, whose times are finer."""
+        return int((self._now + time.monotonic() - self._monotonic) * 1000)
+
     # locks
 
     def locks(self) -> dict[bytes, int]:
@@ -142,7 +146,7 @@ class State:
                     db.execute("ROLLBACK")
                     return False
                 if act.once:
-                    signals.consume(db, act.path, act.needs, "begun", self.clock() * 1000)
+                    signals.consume(db, act.path, act.needs, "begun", self.milliseconds())
             db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?)", (key, *holder))
             db.execute("COMMIT")
             return True
@@ -163,7 +167,7 @@ class State:
                 from agent import signals
 
                 if ending:
-                    signals.consume(db, act.path, act.needs, ending, when * 1000)
+                    signals.consume(db, act.path, act.needs, ending, self.milliseconds())
                 elif act.once:
                     signals.spare(db, act.path, act.needs)
             db.execute("COMMIT")
@@ -176,7 +180,7 @@ class State:
 
         def work(db: "Connection") -> None:
             db.execute("BEGIN IMMEDIATE")
-            signals.consume(db, act.path, act.needs, "interrupted", self.clock() * 1000)
+            signals.consume(db, act.path, act.needs, "interrupted", self.milliseconds())
             db.execute("COMMIT")
 
         self.do(work, None)
@@ -222,7 +226,7 @@ class State:
                 return False
             from agent import signals
 
-            return signals.grant(db, name, source, now * 1000, expires * 1000)
+            return signals.grant(db, name, source, self.milliseconds(), expires * 1000)
 
         def work(db: "Connection") -> tuple[str, bool]:
             db.execute("BEGIN IMMEDIATE")
@@ -274,7 +278,7 @@ class State:
             db.execute("BEGIN IMMEDIATE")
             db.execute("DELETE FROM classes WHERE name = ?", (name,))
             why = source() if source is not None else None
-            new = why is not None and signals.cancel(db, name, why, self.clock() * 1000)
+            new = why is not None and signals.cancel(db, name, why, self.milliseconds())
             db.execute("COMMIT")
             return new
 
