@@ -225,7 +225,7 @@ class _Conversation:
         """Feed and listen until every pipe is closed, then wait."""
         child = self.child
         open_ends = set(self.heard)
-        while open_ends:
+        while open_ends and not self._full():
             ready = self.poll.poll(self._patience())
             if not ready and self.until is not None:
                 self._end_it()
@@ -242,6 +242,10 @@ class _Conversation:
         out = b"".join(self.heard[child.out])
         err = b"".join(self.heard.get(child.err, []))
         return Finished(self._code(), out, err, self.signal != 0)
+
+    def _full(self) -> bool:
+        """Whether it said more than is kept: it then finds its pipes closed, and ends of that."""
+        return self.limit > 0 and self.room < 0
 
     def _patience(self) -> float | None:
         """How many milliseconds to wait for something to happen."""

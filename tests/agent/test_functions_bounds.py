@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from agent import life
-from agent.functions import network
+from agent.functions import commands, network
 from agent.host import Host
 from policy.context import Context, Frame, Scope
 from policy.errors import Failed
 from policy.evaluate import evaluate
 from policy.functions import SIGNATURES, implementation
+from policy.strings import parse
 
 SECONDS = 60  # what takes seconds here takes hours if it is not linear
 MEMORY = 2 << 30
@@ -263,6 +264,24 @@ def test_a_hundred_thousand_items_are_taken(world: World, name: str, args: tuple
     assert world.call(name, *given) is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("maplist", ("$(this)x", "items")),
+        ("mapdata", ("none", "$(this.v)x", "items")),
+        ("mapdata", ("json", '["$(this.v)"]', "items")),
+    ],
+)
+def test_a_hundred_thousand_items_are_mapped(
+    world: World, name: str, args: tuple[str, ...]
+) -> None:
+    world.ctx.define("items", tuple(items()), "slist")
+    first, pattern, *rest = args if name == "mapdata" else ("", *args)
+    prepared = [it for it in (first, parse(pattern), *rest) if it]
+
+    assert len(evaluate(("call", name, *prepared), world.ctx)) == MANY
+
+
 def test_as_many_items_inside_of_an_item_are_told_apart(world: World) -> None:
     assert len(world.call("maparray", "$(this.v)", [items()])) == MANY
 
@@ -361,6 +380,19 @@ def test_a_pipe_is_not_waited_for(world: World, tmp_path: Path) -> None:
 
     assert not world.call("isreadable", str(tmp_path / "pipe"), "1")
     assert not world.call("isreadable", "/nosuch", "-1")
+
+
+# programs without an end
+
+
+def test_a_program_that_talks_for_ever_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_LIMIT", MEGABYTES)
+
+    assert len(world.call("execresult", "/usr/bin/yes", "noshell")) == MEGABYTES - 1
+    world.ctx.agent = None  # nobody is to see it
+    assert world.call("returnszero", "/usr/bin/yes", "noshell")
 
 
 # hosts that do not answer

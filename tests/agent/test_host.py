@@ -313,9 +313,16 @@ def test_one_that_does_not_listen_is_no_error() -> None:
 
 
 def test_no_more_is_kept_than_the_limit() -> None:
-    finished = host.execute("/usr/bin/seq 100000", limit=10)
+    finished = host.execute("/usr/bin/seq 5", limit=10)
 
     assert (finished.returncode, finished.out) == (0, b"1\n2\n3\n4\n5\n")
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_who_says_more_than_the_limit_finds_nobody_listening(merge: bool) -> None:
+    finished = host.execute("/usr/bin/yes", limit=10, merge=merge)
+
+    assert (finished.returncode, finished.out) == (-signal.SIGPIPE, b"y\ny\ny\ny\ny\n")
 
 
 def test_a_signal_is_a_negative_code() -> None:
