@@ -105,7 +105,8 @@ def unsigned(state: "State") -> list[Unsigned]:
         lambda db: db.execute(
             "SELECT a.id, a.class, a.kind, a.run, a.woken, a.granted, a.expires, a.causes, b.seq"
             " FROM own a LEFT JOIN own b ON b.id = a.renews"
-            " AND b.epoch = (SELECT epoch FROM log) WHERE a.seq IS NULL ORDER BY a.id"
+            " AND b.epoch = (SELECT epoch FROM log)"
+            " WHERE a.epoch IS NULL AND a.seq IS NULL ORDER BY a.id"
         ).fetchall(),
         [], create=False,
     )  # fmt: skip
@@ -146,10 +147,10 @@ def sealed(
             [(epoch, seq, body, signature, number) for number, seq, body, signature in rows],
         )
         db.executemany("DELETE FROM own WHERE id = ?", [(number,) for number in left_out])
-        if rows:
-            db.execute("UPDATE log SET seq = ? WHERE epoch = ?", (rows[-1][1], epoch))
-        db.execute("COMMIT")
-        return True
+        log = ("UPDATE log SET seq = ? WHERE epoch = ?", (rows[-1][1], epoch)) if rows else None
+        known = log is None or db.execute(*log).rowcount == 1
+        db.execute("COMMIT" if known else "ROLLBACK")  # it is another log, if this is another file
+        return known
 
     return state.do(work, default=False)
 
@@ -390,6 +391,16 @@ def nobody_live(state: "State") -> None:
     state.do(
         lambda db: db.execute("UPDATE contacts SET live = 0 WHERE live = 1"), None, create=False
     )
+
+
+def clear(state: "State", peer: str) -> bool:
+    """Use the signals of PEER again, in which one number had two meanings; whether there was."""
+    return state.do(
+        lambda db: db.execute(
+            "UPDATE contacts SET spoiled = -1 WHERE peer = ? AND spoiled != -1", (peer,)
+        ).rowcount > 0,
+        default=False, create=False,
+    )  # fmt: skip
 
 
 # what promises did

@@ -1,0 +1,512 @@
+"""The executor's side of a daemon's conversation with its network half (server/wire/inside.py).
+
+It has the identity and all that lasts: signs what runs say, keeps what peers say, tells the network
+half what is granted, who is trusted and whom to visit, and answers its questions.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+
+from agent import signals
+from agent.granted import Policy
+from agent.network import Network
+from agent.receiving import Receiver, wakeful
+from agent.signing import Signer, digests
+from agent.trusting import Keys
+from server.wire import inside, keys, seen
+from server.wire.client import visit
+from server.wire.handshake import Closed
+from server.wire.keys import BadKey
+from server.wire.messages import Signed
+from server.wire.statements import rotation
+from server.wire.transport import PORT, BadAddress, Cut, Refused, placed
+from server.wire.trust import TrustError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from agent.audit import Audit
+    from agent.events import Events
+    from agent.log import Log
+    from agent.memory import Memory
+    from agent.options import Settings
+    from server.wire.trust import Peer
+
+WRONG_CLOCK = 10 * 60 * 1000  # milliseconds that a peer's clock may be off without a word
+FARTHEST_EPOCH = 24 * 3600 * 1000  # milliseconds beyond now
+EVERYTHING = ("*",)
+MOST_WANTED = 1000  # peers
+REFUSALS = (BadAddress, BadKey, Closed, Cut, Refused, TrustError, OSError)
+
+
+class Executor:
+    """The executor of one daemon. WAKE is called with the reason when a run is due; READY when the
+    network half listens, or cannot."""
+
+    def __init__(
+        self, settings: "Settings", log: "Log", memory: "Memory", audit: "Audit",
+        events: "Events", clock: "Callable[[], float]", offset: "Callable[[], float]",
+        policy: Policy, wake: "Callable[[str], None]", ready: "Callable[[], None]",
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._log = log
+        self._memory = memory
+        self._audit = audit
+        self._events = events
+        self._clock = clock
+        self._offset = offset
+        self._policy = policy
+        self._wake = wake
+        self._ready = ready
+        self._static = b""  # of the network half that we speak with
+        self._set = False  # whether it was told who it is
+        self._listen: tuple[str, int] | None = None  # where it was told to
+        self._told: tuple[inside.Want, ...] | None = None
+        self._last_offset = offset()
+        self._skews: dict[str, bool] = {}
+        self._believed: set[tuple[str, int, int]] = set()
+        self._reports: dict[int, asyncio.Future[bytes]] = {}
+        self._later: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._consumed: set[object] = set()
+        self.address = ("", 0)  # where it listens
+        self.keys = Keys(settings.workdir, clock, log)
+        self.signer = Signer(memory, audit)
+        self.receiver = Receiver(memory, log, audit, events, self._stored, wake)
+        self.network = Network(settings, log, self._heard, self._gone)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            inside.Hello: self._hello,
+            inside.Ready: self._readied,
+            inside.Received: self._received,
+            inside.Contact: self._contact,
+            inside.Visited: self._visited,
+            inside.Enrol: self._enrol,
+            inside.Learnt: self._learnt,
+            inside.Joined: self._joined,
+            inside.Succeed: self._succeed,
+            inside.RolledBack: self._rolled_back,
+            inside.Audit: self._audited,
+            inside.Status: self._status,
+            inside.Gone: self._ended,
+        }
+
+    def now(self) -> int:
+        """The time of this host, in milliseconds."""
+        return int(self._clock() * 1000)
+
+    # from outside
+
+    def start(self) -> None:
+        """Begin: whom we trust, what was said before, and the network half, if we have a key."""
+        signals.nobody_live(self._memory.state)
+        self.keys.look()
+        self._known()
+        if self.keys.identity is None:
+            self._log("warning", "this host has no key yet, so no peer: 'troth key create'")
+        else:
+            self.network.start()
+            self._introduce()
+
+    def waiting(self) -> str:
+        """Why a run is due at the start, "" if for nothing."""
+        return wakeful(self._memory, self.keys.trust, self.now())
+
+    def sign(self) -> None:
+        """Sign what runs have said, and pass it on."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        identity = self.keys.identity
+        if identity is None:
+            return
+        batch = self.signer.look(identity, self.now())
+        if batch is not None:
+            self._say_own(batch.epoch, batch.upto, batch.signed, afresh=False)
+            for number, row in enumerate(batch.said, batch.upto - len(batch.said) + 1):
+                self._events("granted", name=row.name, kind=row.kind, epoch=batch.epoch, seq=number)
+        if self.signer.waits:
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(self.signer.waits, self.sign)
+
+    def want(self) -> None:
+        """Tell the network half whom to visit, if that has changed."""
+        if not self._static:
+            return
+        wants = self._wants()
+        plain = tuple([inside.Want(peer=w.peer, globs=w.globs, token=w.token) for w in wants])
+        if plain != self._told:
+            self._told = plain
+            self.network.say(inside.Wanted(wants=wants))
+
+    def granted(self) -> None:
+        """The policy was evaluated: pass on what it grants."""
+        if self._policy.failed and not self._policy.grants:
+            self._readied(inside.Ready(address="", port=0))
+            return
+        if self._set and self._place() != self._listen:
+            self._log("notice", "the server is to listen elsewhere: it starts again")
+            self.network.restart()
+            return
+        if self._static and not self._set_up():
+            return
+        if self._static and self._policy.grants:
+            self.network.say(inside.Granted(document=self._policy.grants))
+
+    def look(self) -> None:
+        """See whether whom we trust, or the clock, has changed; called twice a second."""
+        offset = self._offset()
+        if offset != self._last_offset:
+            self._last_offset = offset
+            self._certify()
+        if not self.keys.look():
+            return
+        changed = self._known()
+        self._audit("reload", object="trust")
+        if self.keys.identity is not None and not self.network.up:
+            self.network.start()
+        if self._static:
+            if changed:
+                self._certify()
+                self._introduce()
+            self.network.say(self.keys.message())
+            self.want()
+
+    def consumed(self) -> None:
+        """Tell those who watch what promises have acted on."""
+        if not self._events.watched:
+            self._consumed.clear()
+            return
+        found = signals.consumptions(self._memory.state)
+        known, self._consumed = self._consumed, set(found)
+        if not known:
+            return
+        for (path, (origin, epoch, first)), (ending, at) in found.items():
+            if (path, (origin, epoch, first)) not in known:
+                self._events(
+                    "consumed", path=path, peer=origin, label=self.label(origin),
+                    epoch=epoch, first=first, ending=ending, when=at,
+                )  # fmt: skip
+
+    def label(self, peer: str) -> str:
+        """What the peer with this id is called here."""
+        found = self.keys.trust.peers.get(peer)
+        return found.label if found is not None else peer
+
+    async def report(self, seconds: float) -> "Any":
+        """How the network half is; None if it does not say so in SECONDS."""
+        if not self._static:
+            return None
+        number = max(self._reports, default=0) + 1
+        future = asyncio.get_running_loop().create_future()
+        self._reports[number] = future
+        self.network.say(inside.Report(n=number))
+        try:
+            return json.loads(await asyncio.wait_for(future, seconds))
+        except (TimeoutError, ValueError):
+            return None
+        finally:
+            self._reports.pop(number, None)
+
+    # what we tell
+
+    def _known(self) -> bool:
+        """Take in whom we trust, and who we are; whether we are somebody else now."""
+        identity = self.keys.identity
+        own = [identity.public] if identity is not None else []
+        with suppress(*REFUSALS):
+            previous = self.keys.store().previous()
+            if previous is not None:
+                own.append(previous[0].public)
+        before, self.signer.own = self.signer.own, digests(*own)
+        return before != self.signer.own
+
+    def _place(self) -> tuple[str, int] | None:
+        """Where to listen: as the command line or else policy says; None for nowhere."""
+        control = self._policy.control
+        if self._settings.no_listen:
+            return None
+        if self._settings.listen:
+            return listening(self._settings.listen)
+        if control.get("listen") is False:
+            return None
+        return control.get("bindtointerface") or "", control.get("port") or PORT
+
+    def _settled(self) -> bool:
+        """Whether it is known where to listen."""
+        settings = self._settings
+        return bool(settings.listen or settings.no_listen or self._policy.grants)
+
+    def _set_up(self) -> bool:
+        """Tell the network half who it is, if it was not yet and we know enough; whether it was."""
+        if self._set:
+            return True
+        if not self._settled() or self.keys.identity is None:
+            return False
+        self._set, self._listen = True, self._place()
+        self._certify()
+        self.network.say(self.keys.message())
+        if self._policy.grants:
+            self.network.say(inside.Granted(document=self._policy.grants))
+        self._say_all()
+        self._told = None
+        self.want()
+        return True
+
+    def _certify(self) -> None:
+        """Certify the key of the network half, and say what else it must know from the start."""
+        identity = self.keys.identity
+        if identity is None or not self._static or not self._set:
+            return
+        now = int(self._clock())
+        certificate = keys.certify(identity, self._static, now, keys.DAEMON_LIFE)
+        self.network.say(
+            inside.Setup(
+                certificate=certificate.packed(), listen=self._listen, offset=self._offset()
+            )
+        )
+
+    def _say_all(self) -> None:
+        """Say all signals of this host that may still matter."""
+        now = self.now()
+        epoch, upto = self.signer.end(now)
+        rows = signals.spoken(self._memory.state, now)
+        self._say_own(epoch, upto, [Signed(row[4], row[5]) for row in rows], afresh=True)
+
+    def _say_own(self, epoch: int, upto: int, said: list[Signed], *, afresh: bool) -> None:
+        """Say these signals, the last of which is UPTO or before it."""
+        if not self._set or not (epoch or said):
+            return
+        while True:
+            batch, said = said[: inside.BATCH], said[inside.BATCH :]
+            self.network.say(
+                inside.Own(epoch=epoch, upto=upto, signals=tuple(batch), afresh=afresh)
+            )
+            afresh = False
+            if not said:
+                return
+
+    def _wants(self) -> tuple[inside.Want, ...]:
+        """The peers that runs have asked for signals, and where each was left.
+
+        All signals are asked for, whatever the pattern: where a log was left would else mean
+        something else to each pattern, and what is here already needs no question.
+        """
+        now = self.now()
+        trust, met, found = self.keys.trust, signals.contacts(self._memory.state), {}
+        store = self.keys.store()
+        for server, _, peer_id, _ in signals.asked(self._memory.state, now):
+            peer = trust.named(server) or trust.peers.get(peer_id)
+            if peer is None or peer.id in trust.revoked or not peer.current(now // 1000):
+                continue
+            at = met.get(peer.id)
+            token = b""
+            with suppress(*REFUSALS, ValueError, KeyError):
+                token = store.token(peer.id)
+            found[peer.id] = inside.Want(
+                peer=peer.id, globs=EVERYTHING, token=token,
+                epoch=at.epoch if at else 0, after=at.upto if at else 0, view=at.view if at else 0,
+            )  # fmt: skip
+        return tuple([found[key] for key in sorted(found)][:MOST_WANTED])
+
+    def _stored(self, number: int) -> None:
+        self.network.say(inside.Stored(n=number))
+
+    def _introduce(self) -> None:
+        """Tell peers of our new key, while they may know only the one before."""
+        try:
+            if self.keys.store().previous() is None:
+                return
+        except REFUSALS as error:
+            self._log("error", f"cannot read the rotation of our key: {error}")
+            return
+        peers = [peer for peer in self.keys.trust.peers.values() if not peer.successor]
+        task = asyncio.get_running_loop().create_task(self._introduced(peers))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _introduced(self, peers: "list[Peer]") -> None:
+        for peer in peers:
+            if not peer.addresses:
+                continue
+            try:
+                await asyncio.to_thread(self._visit, peer)
+            except REFUSALS as error:
+                self._log("info", f"'{peer.label}' was not told of our new key: {error}")
+
+    def _visit(self, peer: "Peer") -> None:
+        """Enter at PEER once; in a thread."""
+        visit(self.keys.store(), peer).close()
+
+    # what we are told
+
+    def _heard(self, message: inside.FromNetwork) -> None:
+        self._handlers[type(message)](message)
+
+    def _gone(self) -> None:
+        """The network half is gone; another one will say hello."""
+        self._static, self._set, self._told = b"", False, None
+        self.address = ("", 0)
+        self.receiver.lost()
+        signals.nobody_live(self._memory.state)
+
+    def _hello(self, message: inside.Hello) -> None:
+        self._static = message.static
+        if self._set:
+            self._certify()
+        else:
+            self._set_up()
+
+    def _readied(self, message: inside.Ready) -> None:
+        if message.problem:
+            self._log("error", f"cannot listen: {message.problem}")
+        elif message.port:
+            host = f"[{message.address}]" if ":" in message.address else message.address
+            self._log("notice", f"listening on {host}:{message.port}")
+        self.address = (message.address, message.port)
+        self._events("listening", address=message.address, port=message.port)
+        self._ready()
+
+    def _received(self, message: inside.Received) -> None:
+        self.receiver.take(message, self.keys.trust, self.now())
+        self._skewed(message.peer, message.skew)
+
+    def _contact(self, message: inside.Contact) -> None:
+        now = self.now()
+        peer, label = message.peer, self.label(message.peer)
+        if message.live:
+            signals.met(self._memory.state, peer, now, live=True, skew=message.skew)
+            self._seen(peer, message.address)
+            self._skewed(peer, message.skew)
+        else:
+            signals.met(self._memory.state, peer, now, reason=message.reason or "it ended")
+        self._events(
+            "contact", peer=peer, label=label, live=message.live, reason=message.reason,
+            address=message.address,
+        )  # fmt: skip
+        told = f"in contact with '{label}' at {message.address}"
+        if not message.live:
+            told = f"no contact with '{label}': {message.reason or 'the session ended'}"
+        self._log("info", told)
+
+    def _visited(self, message: inside.Visited) -> None:
+        self._seen(message.peer, message.address)
+        self._skewed(message.peer, message.skew)
+
+    def _seen(self, peer: str, address: str) -> None:
+        """Note for `troth peer list` that PEER was spoken with."""
+        try:
+            seen.note(f"{self._settings.workdir}/state/net/seen", peer, address, int(self._clock()))
+        except OSError as error:
+            self._log("warning", f"cannot note that '{self.label(peer)}' was here: {error}")
+
+    def _skewed(self, peer: str, skew: int) -> None:
+        """Say once if the clock of PEER is off by much, and once if it is not any more."""
+        wrong = abs(skew) >= WRONG_CLOCK
+        if wrong == self._skews.get(peer, False):
+            return
+        self._skews[peer] = wrong
+        label = self.label(peer)
+        if wrong:
+            side = "ahead of" if skew > 0 else "behind"
+            reason = f"{abs(skew) // 1000} s {side} ours"
+            self._log("warning", f"the clock of '{label}' is {reason}")
+            self._audit("clock", peer=peer, label=label, reason=reason)
+        else:
+            self._log("notice", f"the clock of '{label}' is right again")
+            self._audit("clock", peer=peer, label=label, reason="right again")
+
+    def _enrol(self, message: inside.Enrol) -> None:
+        label = ""
+        try:
+            peer = self.keys.store().enrol(message.identity, message.token, message.address)
+        except (*REFUSALS, ValueError, KeyError) as error:
+            self._log("error", f"cannot enrol who came from {message.address}: {error}")
+            peer = None
+        if peer is not None:
+            label = peer.label
+            self._log("notice", f"'{label}' has joined by its invitation, from {message.address}")
+            self._trust_first()
+        self._audit(
+            "enrol", peer=keys.host_id(message.identity), label=label, ip=message.address,
+            decision="admitted" if label else "refused",
+        )  # fmt: skip
+        self.network.say(inside.Answered(n=message.n, label=label))
+
+    def _trust_first(self) -> None:
+        """Tell the network half whom we trust, before it hears what follows from that."""
+        self.keys.read()
+        self.network.say(self.keys.message())
+
+    def _learnt(self, message: inside.Learnt) -> None:
+        with suppress(*REFUSALS):
+            self.keys.store().learn(message.identity)
+            self._trust_first()
+
+    def _joined(self, message: inside.Joined) -> None:
+        with suppress(*REFUSALS):
+            self.keys.store().joined(message.peer)
+        self._log("notice", f"'{self.label(message.peer)}' has let us in")
+        self.want()
+
+    def _succeed(self, message: inside.Succeed) -> None:
+        label, reason = "", ""
+        try:
+            if keys.host_id(rotation(message.statement).old) != message.peer:
+                raise TrustError("the rotation of somebody else's key")
+            label = self.keys.store().succeed(message.statement).label
+            self._trust_first()
+        except REFUSALS as error:
+            reason = str(error)
+            self._log("error", f"the new key of '{self.label(message.peer)}' is refused: {reason}")
+            self._trust_first()
+        self._audit(
+            "rotate", peer=message.peer, label=label or self.label(message.peer),
+            decision="trusted" if label else "refused", reason=reason,
+        )  # fmt: skip
+        self.network.say(inside.Answered(n=message.n, label=label))
+        self.want()
+
+    def _rolled_back(self, message: inside.RolledBack) -> None:
+        now = self.now()
+        mine = self.signer.end(now)
+        claim = (message.peer, message.epoch, message.seq)
+        if (message.epoch, message.seq) <= mine or claim in self._believed:
+            return
+        label = self.label(message.peer)
+        reason = f"it has seen {message.epoch}/{message.seq}, our log ends at {mine[0]}/{mine[1]}"
+        if message.epoch > now + FARTHEST_EPOCH:
+            self._audit("rollback", peer=message.peer, label=label, decision="no", reason=reason)
+            return
+        self._believed.add(claim)
+        self.signer.next_epoch(max(now, message.epoch + 1))
+        self._log("error", f"this host was put back to an older copy, says '{label}': {reason}")
+        self._audit("rollback", peer=message.peer, label=label, decision="epoch", reason=reason)
+        self._say_all()
+
+    def _audited(self, message: inside.Audit) -> None:
+        for line in message.lines:
+            fields = {name: getattr(line, name) for name in NOTED}
+            self._audit(line.event, **fields)
+
+    def _status(self, message: inside.Status) -> None:
+        future = self._reports.get(message.n)
+        if future is not None and not future.done():
+            future.set_result(message.document)
+
+    def _ended(self, message: inside.Gone) -> None:
+        """It ends; its death is heard of by itself."""
+
+
+NOTED = (
+    "peer", "label", "ip", "operation", "object", "decision", "rule", "reason", "count",
+)  # fmt: skip
+
+
+def listening(text: str) -> tuple[str, int]:
+    """Where `--listen TEXT` says: ADDR, or ADDR:PORT, whose port may be 0. Raises BadAddress."""
+    if text.endswith(":0"):
+        return placed(text.removesuffix(":0"))[0], 0
+    return placed(text)

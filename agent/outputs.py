@@ -1,0 +1,66 @@
+"""What runs said, in files: one a run that said something, `previous` is the last of them."""
+
+import os
+import time
+
+from agent.schedule import spoken
+from policy.values import canonify
+
+KEPT = 30 * 24 * 3600  # seconds
+PREFIX = "cf_"
+LINK = "previous"
+
+
+class Output:
+    """The file of one run in DIRECTORY, made when there is something to write.
+
+    It is called as that of cf-execd: for HOST, the second NOW at which the run began, and NUMBER.
+    """
+
+    def __init__(self, directory: str, host: str, now: float, number: int) -> None:
+        moment = canonify(spoken(time.localtime(now)))
+        self._directory = directory
+        self.name = f"{PREFIX}{canonify(host)}__{int(now)}_{moment}_{number:#x}"
+        self._fd = -1
+        self._rest = b""
+
+    def add(self, data: bytes) -> list[bytes]:
+        """Take DATA in, and write down the lines that are whole now, but for blank ones.
+
+        Raises OSError.
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > 1 << 16:
+            lines.append(self._rest)
+            self._rest = b""
+        found = [line for line in lines if line.strip()]
+        if found:
+            self._write(b"".join([line + b"\n" for line in found]))
+        return found
+
+    def close(self) -> list[bytes]:
+        """Write what was not ended by a newline, and close. Raises OSError."""
+        try:
+            return self.add(b"\n") if self._rest else []
+        finally:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+    def _write(self, data: bytes) -> None:
+        if self._fd < 0:
+            os.makedirs(self._directory, 0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._fd = os.open(f"{self._directory}/{self.name}", flags, 0o600)
+            scratch = f"{self._directory}/.{LINK}.{os.getpid()}"
+            os.symlink(self.name, scratch)
+            os.replace(scratch, f"{self._directory}/{LINK}")
+        os.write(self._fd, data)
+
+
+def prune(directory: str, now: float) -> None:
+    """Remove the outputs in DIRECTORY that are older than 30 days. Raises OSError."""
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        if name.startswith(PREFIX) and os.lstat(path).st_mtime < now - KEPT:
+            os.unlink(path)

@@ -1,0 +1,150 @@
+"""What peers say comes in here: verified, kept, and only then acknowledged (SIGNALS.md §4)."""
+
+from agent import inbox, signals
+from policy import regexp
+from server.wire.inside import Received
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.log import Log
+    from agent.memory import Memory
+    from agent.signals import Incoming
+    from server.wire.trust import Peer, Trust
+
+    Told = Callable[..., None]
+
+MOST_HELD = 256  # batches, while nothing can be kept
+
+
+class Receiver:
+    """Keeps what peers say. STORED gets the number of what is on disk, WAKE why a run is due."""
+
+    def __init__(
+        self, memory: "Memory", log: "Log", audit: "Told", tell: "Told",
+        stored: "Callable[[int], None]", wake: "Callable[[str], None]",
+    ) -> None:  # fmt: skip
+        self._memory = memory
+        self._log = log
+        self._audit = audit
+        self._tell = tell
+        self._stored = stored
+        self._wake = wake
+        self._held: list[tuple[Received, Peer, int]] = []
+
+    def take(self, message: Received, trust: "Trust", now: int) -> None:
+        """Keep what MESSAGE brings, if its peer is trusted by NOW, in milliseconds."""
+        peer = trust.peers.get(message.peer)
+        if peer is None or not peer.key or trust.judge(peer.key, now // 1000) is None:
+            self._audit(
+                "refused", peer=message.peer, operation="signals", decision="refused",
+                reason="the peer is not trusted", count=len(message.signals),
+            )  # fmt: skip
+            return
+        kept = not self._held and self._kept(message, peer, now)
+        if not kept and len(self._held) < MOST_HELD:  # others come again: nobody acknowledged them
+            self._held.append((message, peer, now))
+
+    def again(self, trust: "Trust", now: int) -> None:
+        """Try once more to keep what could not be kept."""
+        while self._held:
+            message, peer, at = self._held[0]
+            if trust.judge(peer.key, now // 1000) is not None and not self._kept(message, peer, at):
+                return
+            self._held.pop(0)
+
+    def lost(self) -> None:
+        """Nobody waits any more for what could not be kept."""
+        self._held.clear()
+
+    def _kept(self, message: Received, peer: "Peer", now: int) -> bool:
+        """Whether MESSAGE of PEER, which came at NOW, is on disk."""
+        batch = inbox.verify(peer.key, message.signals, now + message.skew)
+        for reason in batch.bad[:1]:
+            self._log("error", f"'{peer.label}' sent a signal that is refused: {reason}")
+            self._audit(
+                "refused", peer=peer.id, label=peer.label, operation="signal",
+                decision="refused", reason=reason, count=len(batch.bad),
+            )  # fmt: skip
+        renewed = self._renewed(peer, batch.keep, now)
+        cursor = (message.epoch, message.upto, message.view)
+        found = signals.receive(self._memory.lasting, peer.id, batch.keep, cursor, now)
+        if found is None:
+            return False
+        fresh, spoiled = found
+        if spoiled >= 0:
+            self._equivocated(peer, spoiled)
+        self._stored(message.n)
+        new = [one for one in batch.keep if one.name in fresh and one.first not in renewed]
+        for one in batch.keep:
+            if one.kind == "cancel" or one.name in fresh:
+                self._tell(
+                    "received", label=peer.label, peer=peer.id, name=one.name, kind=one.kind,
+                    epoch=one.epoch, seq=one.seq, first=one.first, granted=one.granted,
+                )  # fmt: skip
+        if batch.over:
+            self._tell("expired", label=peer.label, peer=peer.id, count=batch.over)
+        self._woken(peer, [one.name for one in new], now)
+        return True
+
+    def _renewed(self, peer: "Peer", incoming: "list[Incoming]", now: int) -> set[int]:
+        """The numbers of signals that we know, and that INCOMING renews."""
+        if all(one.first == one.seq for one in incoming):
+            return set()
+        return {live.first for live in signals.live(self._memory.state, now, peer.id)}
+
+    def _equivocated(self, peer: "Peer", epoch: int) -> None:
+        """PEER has said two things under one number."""
+        self._log(
+            "error",
+            f"'{peer.label}' has used one number for two signals, so it lies or was put back to an "
+            f"older copy: its signals of epoch {epoch} are not used until 'troth signal clear "
+            f"{peer.label}'",
+        )
+        self._audit(
+            "equivocation", peer=peer.id, label=peer.label, object=str(epoch),
+            decision="not used", reason="one number, two signals",
+        )  # fmt: skip
+
+    def _woken(self, peer: "Peer", names: list[str], now: int) -> None:
+        """Ask for a run if one of the classes NAMES of PEER was asked for."""
+        if not names:
+            return
+        for server, pattern, asked, _ in signals.asked(self._memory.state, now):
+            if peer.id != asked and server not in (peer.label, peer.id, *peer.addresses):
+                continue
+            for name in names:
+                if matches(pattern, name):
+                    self._wake(f"{name} of {peer.label}")
+                    return
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether PATTERN, which policy asks for, is all of NAME."""
+    try:
+        return regexp.full(pattern, name)
+    except regexp.BadPattern:
+        return False
+
+
+def wakeful(memory: "Memory", trust: "Trust", now: int) -> str:
+    """Why a run is due when the daemon starts: a signal that lives and was asked for, "" if none.
+
+    Whether promises have acted on it, only a run can tell.
+    """
+    state = memory.state
+    alive = signals.live(state, now)
+    if not alive:
+        return ""
+    asked = signals.asked(state, now)
+    for live in alive:
+        peer = trust.peers.get(live.origin)
+        if peer is None or peer.id in trust.revoked:
+            continue
+        for server, pattern, who, _ in asked:
+            if (who == peer.id or server in (peer.label, *peer.addresses)) and matches(
+                pattern, live.name
+            ):
+                return f"{live.name} of {peer.label}, before we started"
+    return ""

@@ -1,0 +1,182 @@
+"""What runs say is numbered and signed here: on disk before anybody sees it (SIGNALS.md §3)."""
+
+import time
+from collections import deque
+
+from agent import signals
+from server.wire.keys import digest, fingerprint
+from server.wire.messages import Signed
+from server.wire.signals import LONGEST_CHAIN, BadSignal, Cause, Signal, read, sign
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.memory import Memory
+    from agent.signals import Unsigned
+    from server.wire.keys import Identity
+
+    Audit = Callable[..., None]
+
+MINUTE = 60.0
+A_CLASS, ALL = 6, 60  # signals a minute that runs may grant which a signal started
+
+
+class Batch:
+    """What was signed in one go; EPOCH and UPTO are the end of the log."""
+
+    __slots__ = ("epoch", "said", "signed", "upto")
+
+    def __init__(self, epoch: int, upto: int) -> None:
+        self.epoch = epoch
+        self.upto = upto
+        self.signed: list[Signed] = []
+        self.said: list[Unsigned] = []
+
+
+class Signer:
+    """Signs for one host. What is left for later, because there was too much, is in `waits`."""
+
+    def __init__(self, memory: "Memory", audit: "Audit") -> None:
+        self._memory = memory
+        self._audit = audit
+        self._end: tuple[int, int] | None = None  # of the log: only we write it
+        self._rates = Rates()
+        self._surplus = 0
+        self.own: frozenset[bytes] = frozenset()  # the digests of our keys, old ones too
+        self.waits = 0.0  # seconds after which to look again, 0 if nothing is left
+
+    def end(self, now: int) -> tuple[int, int]:
+        """Epoch and last number of the log; (0, 0) if it cannot be read."""
+        if self._end is None:
+            found = signals.end_of_log(self._memory.lasting, now)
+            self._end = found if found[0] else None
+            return found
+        return self._end
+
+    def next_epoch(self, now: int) -> tuple[int, int]:
+        """Begin another epoch; the end of the log."""
+        self._end = signals.next_epoch(self._memory.lasting, now)
+        return self._end
+
+    def forget(self) -> None:
+        """Read the end of the log again: it is another file, perhaps."""
+        self._end = None
+
+    def look(self, identity: "Identity", now: int) -> Batch | None:
+        """Sign what runs have said by NOW; None if there is nothing."""
+        self.waits = 0.0
+        rows = signals.unsigned(self._memory.state)
+        if not rows:
+            return None
+        epoch, upto = self.end(now)
+        if not epoch:
+            return None
+        batch = Batch(epoch, upto)
+        sealed: list[tuple[int, int, bytes, bytes]] = []
+        left_out: list[int] = []
+        for row in self._due(rows):
+            signed = self._signed(identity, row, batch)
+            if signed is None:
+                left_out.append(row.id)
+                continue
+            batch.upto += 1
+            batch.signed.append(signed)
+            batch.said.append(row)
+            sealed.append((row.id, batch.upto, signed.body, signed.signature))
+        if not sealed and not left_out:
+            return None
+        if not signals.sealed(self._memory.lasting, epoch, sealed, left_out):
+            self._end = None
+            self.waits = 1.0
+            return None
+        self._end = (epoch, batch.upto)
+        return batch if sealed else None
+
+    def _due(self, rows: "list[Unsigned]") -> "list[Unsigned]":
+        """Those of ROWS that may be granted now; of a class that waits nothing overtakes."""
+        waiting: dict[str, int] = {}
+        due = []
+        now = time.monotonic()
+        for row in rows:
+            if row.name in waiting or (row.woken and not self._rates.allow(row.name, now)):
+                waiting[row.name] = waiting.get(row.name, 0) + 1
+            else:
+                due.append(row)
+        self.waits = self._rates.pause(now) if waiting else 0.0
+        surplus = sum(waiting.values())
+        if surplus > self._surplus:
+            self._audit("surplus", object=",".join(sorted(waiting)), count=surplus - self._surplus)
+        self._surplus = surplus
+        return due
+
+    def _signed(self, identity: "Identity", row: "Unsigned", batch: Batch) -> Signed | None:
+        """ROW with the next number; None if it must not be said."""
+        causes = self._causes(row)
+        reason = ""
+        if any(cause.name == row.name and cause.origin in self.own for cause in causes):
+            reason = "it is among its own causes"
+        elif len(causes) > LONGEST_CHAIN:
+            reason = f"it has more than {LONGEST_CHAIN} causes"
+        if reason:
+            self._audit("circle", object=row.name, decision="left out", reason=reason)
+            return None
+        number = batch.upto + 1
+        try:
+            return sign(
+                identity,
+                Signal(
+                    origin=identity.public, epoch=batch.epoch, seq=number,
+                    kind=row.kind, name=row.name, first=row.renews or number, run=row.run,
+                    granted=row.granted, expires=row.expires, causes=causes,
+                ),
+            )  # fmt: skip
+        except BadSignal as error:
+            self._audit("refused", object=row.name, decision="left out", reason=str(error))
+            return None
+
+    def _causes(self, row: "Unsigned") -> tuple[Cause, ...]:
+        """What led to ROW, the oldest first: the causes of its causes, and they themselves."""
+        found: dict[tuple[bytes, int, int], Cause] = {}
+        if not row.causes:
+            return ()
+        for origin, epoch, seq, name, body in signals.causes_of(self._memory.state, row.causes):
+            for cause in read(body).causes:
+                found.setdefault((cause.origin, cause.epoch, cause.seq), cause)
+            cause = Cause(fingerprint(origin), epoch, seq, name)
+            found[cause.origin, epoch, seq] = cause
+        return tuple(found.values())
+
+
+class Rates:
+    """How much runs that a signal started have granted in the last minute."""
+
+    def __init__(self) -> None:
+        self._all: deque[float] = deque()
+        self._classes: dict[str, deque[float]] = {}
+
+    def allow(self, name: str, now: float) -> bool:
+        """Whether the class NAME may be granted once more; if so, it counts."""
+        if len(self._classes) > ALL:
+            self._classes = {key: times for key, times in self._classes.items() if times}
+        mine = self._classes.setdefault(name, deque())
+        for times in (mine, self._all):
+            while times and now - times[0] >= MINUTE:
+                times.popleft()
+        if len(mine) >= A_CLASS or len(self._all) >= ALL:
+            return False
+        mine.append(now)
+        self._all.append(now)
+        return True
+
+    def pause(self, now: float) -> float:
+        """After how many seconds the next may be allowed."""
+        full = [times[0] for times in self._classes.values() if len(times) >= A_CLASS]
+        if len(self._all) >= ALL:
+            full.append(self._all[0])
+        return max(0.05, min(full, default=now) + MINUTE - now)
+
+
+def digests(*keys: bytes) -> frozenset[bytes]:
+    """The digests of the public KEYS."""
+    return frozenset(digest(key) for key in keys)
