@@ -182,10 +182,13 @@ def wrapped(number: int) -> int:
     return (number + 2**31) % 2**32 - 2**31
 
 
-def container(ctx: "Context", value: "Any", scalars: bool = False) -> "Any":
+def container(
+    ctx: "Context", value: "Any", scalars: bool = False, *, primitives: bool = False
+) -> "Any":
     """The dict or list that an argument means; with SCALARS also the text of a scalar variable.
 
-    VALUE is a container, inline JSON, or the name of a variable: `x`, `b.x`, `@(x)`, `a[k]`.
+    With PRIMITIVES it may be one that `d[k]` finds in a container. VALUE is a container, inline
+    JSON, or the name of a variable: `x`, `b.x`, `@(x)`, `a[k]`.
     Raises Failed. The result may be what the variable holds: it must not be changed.
     """
     if not isinstance(value, str):
@@ -199,6 +202,8 @@ def container(ctx: "Context", value: "Any", scalars: bool = False) -> "Any":
     if value[:2] in ("@(", "@{") and value[-1] == ")}"[value[1] == "{"]:
         reference = value[2:-1]
     found = named(ctx, reference, scalars=scalars)
+    if found is None and primitives:
+        found = _selected(ctx, reference)
     if found is None:
         raise Failed(value)
     return found

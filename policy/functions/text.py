@@ -118,7 +118,7 @@ def string_mustache(ctx: "Context", template: str, data: "Any" = None) -> str:
 
         content = datastate(ctx)
     else:
-        content = values.container(ctx, data)
+        content = values.container(ctx, data, primitives=True)
     try:
         return mustache.render(template, content)
     except mustache.Unrenderable as bad:
