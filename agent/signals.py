@@ -554,3 +554,26 @@ def history(state: "State", now: int) -> list[History]:
         [], create=False,
     )  # fmt: skip
     return [History(row) for row in rows]
+
+
+class Said:
+    """One signal of this host; EPOCH and SEQ are None until it is signed."""
+
+    __slots__ = ("epoch", "expires", "first", "granted", "kind", "name", "seq", "void")
+
+    def __init__(self, row: "tuple[Any, ...]") -> None:
+        (self.epoch, self.seq, self.first, self.name, self.kind, self.granted, self.expires,
+         self.void) = row  # fmt: skip
+
+
+def said(state: "State") -> list[Said]:
+    """All that this host has said and that is not forgotten yet, in order."""
+    rows: list[tuple[Any, ...]] = state.do(
+        lambda db: db.execute(
+            "SELECT o.epoch, o.seq, coalesce(b.seq, o.seq), o.class, o.kind, o.granted, o.expires,"
+            " EXISTS (SELECT 1 FROM own p WHERE p.class = o.class AND p.id > o.id"
+            " AND p.kind = 'cancel') FROM own o LEFT JOIN own b ON b.id = o.renews ORDER BY o.id"
+        ).fetchall(),
+        [], create=False,
+    )  # fmt: skip
+    return [Said(row) for row in rows]
