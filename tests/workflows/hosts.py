@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import closing, suppress
+from functools import cache
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -171,6 +172,7 @@ class Host:
         host, port = self.site.place.listening(self.number)
         told = ["--listen", f"{host}:{port}"] if listen else ["--no-listen"]
         schedule = [] if "--schedule" in options else ["--schedule", "!any"]
+        told += [] if nobody_can_start_it(self.site.names) else ["--network-user", "root"]
         bell = self.home / "ready"
         bell.unlink(missing_ok=True)
         with (
@@ -331,6 +333,7 @@ class Site:
         self.directory = Path(tempfile.mkdtemp(prefix="troth."))
         self.names = self.directory / "names"
         self.cache = Path(os.environ.get("TROTH_CACHE_DIR", self.directory / "cache"))
+        self.directory.chmod(0o755)  # the network half is another user if we are root
         links.make(str(self.names))
         self.place = place or somewhere(len(labels))
         self.hosts = [Host(self, number, label) for number, label in enumerate(labels)]
@@ -374,3 +377,16 @@ class Site:
 def somewhere(hosts: int) -> Place:
     """Where HOSTS can live and be cut off."""
     return Loopback(hosts, relays=True) if namespaces_work() else Namespaces(hosts)
+
+
+@cache
+def nobody_can_start_it(names: Path) -> bool:
+    """Whether an unprivileged user can start what is in NAMES: not if Python lies in /root."""
+    if os.geteuid() != 0:
+        return True
+    command = [str(names / "troth"), "--help"]
+    try:
+        ran = subprocess.run(command, user="nobody", cwd="/", capture_output=True, check=False)
+    except OSError:
+        return False
+    return ran.returncode == 0
