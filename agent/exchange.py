@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from policy.context import Frame
     from policy.plan import Written
     from policy.provenance import Formula, Signal
-    from server.wire.trust import Peer, Trust
+    from server.wire.peerfiles import Known
 
 PULL_SECONDS = 10.0
 CALLS = "→"  # between the steps of a call path
@@ -45,7 +45,7 @@ class Exchange:
         self._state = run.state
         self._live: list[Live] | None = None
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] | None = None
-        self._trust: Trust | None = None
+        self._known: dict[str, Known] | None = None
         self._contacts: dict[str, Met] | None = None
         self._called: dict[str, bool] = {}  # peers that were asked in this run, and whether it went
         self._asked: dict[tuple[str, str], str] = {}
@@ -89,42 +89,38 @@ class Exchange:
             return None
         return [live for live in self.live() if live.origin == peer.id]
 
-    def peer(self, server: str) -> "Peer | None":
+    def peer(self, server: str) -> "Known | None":
         """The peer with this label, address or id; of a rotated one the newest key."""
-        return self._trusted().named(server)
+        from server.wire.peerfiles import named
 
-    def peers(self) -> "list[Peer]":
-        """All that this host trusts."""
-        trust = self._trusted()
-        return [peer for peer in trust.peers.values() if peer.id not in trust.revoked]
+        return named(self.trusted(), server)
 
     def label(self, origin: str) -> str:
         """What the peer with the id ORIGIN is called here."""
-        peer = self._trusted().peers.get(origin)
+        peer = self.trusted().get(origin)
         return origin if peer is None else peer.label
 
-    def _trusted(self) -> "Trust":
-        """Whom this host trusts; nobody if that cannot be read."""
-        if self._trust is None:
-            from server.wire.keys import BadKey
-            from server.wire.trust import Trust
+    def trusted(self) -> "dict[str, Known]":
+        """Whom this host trusts, by id; nobody if that cannot be read."""
+        if self._known is None:
+            from server.wire import peerfiles
 
             try:
-                self._trust = self._store().trust()
-            except (BadKey, OSError) as error:
+                self._known = peerfiles.known(f"{self._run.workdir}/ppkeys", self.now() // 1000)
+            except (peerfiles.BadKey, OSError) as error:
                 self._run.log("error", f"cannot read whom this host trusts: {error}")
-                self._trust = Trust({}, frozenset())
-        return self._trust
+                self._known = {}
+        return self._known
 
     def live(self) -> "list[Live]":
         """All signals that live, of peers that are trusted."""
         if self._live is None:
             found = [] if self._state is None else signals.live(self._state, self.now())
-            trusted = {peer.id for peer in self.peers()} if found else set()
+            trusted = self.trusted() if found else {}
             self._live = [live for live in found if live.origin in trusted]
         return self._live
 
-    def contact(self, peer: "Peer") -> bool:
+    def contact(self, peer: "Known") -> bool:
         """Whether there is contact with PEER: a live session of the daemon, or an answer now."""
         if peer.id not in self._called:
             met = self._met().get(peer.id)
@@ -141,24 +137,21 @@ class Exchange:
             self._contacts = {} if self._state is None else signals.contacts(self._state)
         return self._contacts
 
-    def _store(self) -> "Any":
-        from server.wire.trust import Store
-
-        return Store(f"{self._run.workdir}/ppkeys", self.now() // 1000)
-
-    def _pull(self, peer: "Peer") -> bool:
+    def _pull(self, peer: "Known") -> bool:
         """Ask PEER for its signals; whether it answered."""
         from agent import inbox
         from server.wire.handshake import Closed
-        from server.wire.keys import BadKey
+        from server.wire.peerfiles import BadKey
         from server.wire.transport import BadAddress, Cut, Refused
-        from server.wire.trust import TrustError
+        from server.wire.trust import Store, TrustError
 
         state = self._state
         if state is None:
             return False
         try:
-            inbox.pull(state, self._store(), peer, self._met().get(peer.id), PULL_SECONDS)
+            store = Store(f"{self._run.workdir}/ppkeys", self.now() // 1000)
+            whole = store.trust().peers[peer.id]
+            inbox.pull(state, store, whole, self._met().get(peer.id), PULL_SECONDS)
         except (Closed, Cut, Refused, BadKey, BadAddress, TrustError, OSError) as error:
             reason = str(error) or type(error).__name__
             self._run.log("info", f"no contact with '{peer.label}': {reason}")

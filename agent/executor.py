@@ -17,8 +17,8 @@ from agent.trusting import Keys
 from server.wire import inside, keys, seen
 from server.wire.client import visit
 from server.wire.handshake import Closed
-from server.wire.keys import BadKey
 from server.wire.messages import Signed
+from server.wire.peerfiles import BadKey
 from server.wire.statements import rotation
 from server.wire.transport import PORT, BadAddress, Cut, Refused, placed
 from server.wire.trust import TrustError

@@ -10,7 +10,7 @@ USAGE = "troth key: 'create', or 'show' with the label or id of a peer if it is 
 
 def main(settings: "Settings", log: "Log") -> int:
     """Do what the words after `troth key` ask; without one, show the key."""
-    from server.wire.keys import BadKey
+    from server.wire.peerfiles import BadKey
     from server.wire.transport import BadAddress
     from server.wire.trust import TrustError
 

@@ -18,7 +18,7 @@ SEEN = "state/net/seen"
 
 def main(settings: "Settings", log: "Log") -> int:
     """Do what the words after `troth peer` ask; without one, list the peers."""
-    from server.wire.keys import BadKey
+    from server.wire.peerfiles import BadKey
     from server.wire.transport import BadAddress
     from server.wire.trust import Store, TrustError
 

@@ -4,7 +4,7 @@ import os
 import time
 
 from server.wire import inside
-from server.wire.keys import BadKey, Identity
+from server.wire.peerfiles import BadKey
 from server.wire.trust import Store, Trust, TrustError
 
 TYPE_CHECKING = False
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.log import Log
+    from server.wire.keys import Identity
 
 WATCHED = ("", "/revoked", "/invites", "/joins")
 COARSE = 50_000_000  # nanoseconds: two changes so near to each other may have one time

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from agent.exchange import Exchange
     from policy.context import Context
-    from server.wire.trust import Peer
+    from server.wire.peerfiles import Known
 
 SECONDS = 10.0
 HOUR = 3600
@@ -102,12 +102,12 @@ def hubknowledge(ctx: "Context", handle: str) -> str:
     return _told(ctx, peer, handle)
 
 
-def _told(ctx: "Context", peer: "Peer", handle: str) -> str:
+def _told(ctx: "Context", peer: "Known", handle: str) -> str:
     """The literal HANDLE of PEER; if it is silent, what it said before."""
     from server.wire import messages
     from server.wire.client import visit
     from server.wire.handshake import Closed
-    from server.wire.keys import BadKey
+    from server.wire.peerfiles import BadKey
     from server.wire.transport import BadAddress, Cut, Refused
     from server.wire.trust import Store, TrustError
 
@@ -117,7 +117,7 @@ def _told(ctx: "Context", peer: "Peer", handle: str) -> str:
     reason = "it says no"
     if run.planned is None:
         try:
-            with visit(store, peer, seconds=SECONDS) as client:
+            with visit(store, store.trust().peers[peer.id], seconds=SECONDS) as client:
                 said = client.ask(messages.Literal(n=client.number(), handle=handle))
                 if isinstance(said, messages.Found):
                     run.state.see(at, "literal", said.value, remember=not run.dry)
@@ -176,7 +176,7 @@ def hostsseen(ctx: "Context", hours: str, policy: str, field: str) -> tuple[str,
     exchange = _exchange(ctx)
     since = exchange.now() / 1000 - int(hours) * HOUR
     found = []
-    for peer in exchange.peers():
+    for peer in exchange.trusted().values():
         last = seen.last(f"{ctx.agent.workdir}/state/net/seen", peer.id)
         if last is not None and (last.when >= since) == (policy == "lastseen"):
             found.append(last.address if field == "address" else _field(peer, field))
@@ -185,7 +185,7 @@ def hostsseen(ctx: "Context", hours: str, policy: str, field: str) -> tuple[str,
     return tuple(dict.fromkeys(found))
 
 
-def _field(peer: "Peer", field: str) -> str:
+def _field(peer: "Known", field: str) -> str:
     """What FIELD says of PEER."""
     if field == "address":
         return peer.addresses[0] if peer.addresses else peer.label

@@ -62,6 +62,7 @@ class Sender:
         """One frame."""
         ad, self._ad = self._ad, None
         sealed = sodium.crypto_secretstream_xchacha20poly1305_push(self._state, plaintext, ad, tag)
+        self._state.rawbuf = None  # as large as the largest message, and one for each session
         self._frames += 1
         self._octets += len(sealed)
         if tag == REKEY:
@@ -132,6 +133,8 @@ class Receiver:
             )
         except (CryptoError, RuntimeError, ValueError, TypeError):
             raise Broken("a frame that was not sent so") from None
+        finally:
+            self._state.rawbuf = None
         if tag in (REKEY, FINAL):
             if plaintext or self._parts or (tag == REKEY and self._rekeyed):
                 raise Broken("a rekey or an end where none can be")

@@ -4,13 +4,13 @@ A host is an Ed25519 key; what does Diffie-Hellman is a short-lived X25519 key t
 """
 
 import hashlib
-import os
-import stat
 from typing import Self
 
 from msgspec import Struct
 from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
+
+from server.wire.peerfiles import BadKey, read, write
 
 STATIC = b"sigwire/1 static\0"  # contexts: what a signature is for
 ROTATE = b"sigwire/1 rotate\0"
@@ -23,11 +23,6 @@ CONSONANTS = "bdfghjklmnprstvz"
 VOWELS = "aiou"
 
 ENVELOPE = "troth secret key 1"
-LARGEST_FILE = 4096
-
-
-class BadKey(Exception):
-    """A key, or a file that should hold one, that must not be used."""
 
 
 # fingerprints
@@ -186,55 +181,6 @@ def static_secret() -> bytes:
 
 
 # files
-
-
-def read(path: str, closed: int = 0o077) -> str:
-    """The text of the file PATH, with no bit of CLOSED in its mode. Raises BadKey, OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise BadKey(f"'{path}' is not a file")
-        if found.st_uid not in (os.geteuid(), 0):
-            raise BadKey(f"'{path}' belongs to another user")
-        if found.st_mode & closed:
-            raise BadKey(f"'{path}' is open to others, mode {found.st_mode & 0o777:o}: chmod 600")
-        raw = file.read(LARGEST_FILE + 1)
-    if len(raw) > LARGEST_FILE:
-        raise BadKey(f"'{path}' is too long")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise BadKey(f"'{path}' is not text") from None
-
-
-def write(path: str, text: str, *, replace: bool = False) -> None:
-    """Write TEXT to PATH, whole or not at all, for us only; FileExistsError unless REPLACE."""
-    scratch = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        if replace:
-            os.replace(scratch, path)
-        else:
-            os.link(scratch, path)
-            os.unlink(scratch)
-    except OSError:
-        os.unlink(scratch)
-        raise
-    _sync(os.path.dirname(path))
-
-
-def _sync(directory: str) -> None:
-    """Have the names in DIRECTORY outlive a loss of power."""
-    descriptor = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def load(path: str) -> Identity:

@@ -9,7 +9,8 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from server.wire.keys import ROTATE, BadKey, signed
+from server.wire.keys import ROTATE, signed
+from server.wire.peerfiles import BadKey
 from server.wire.transport import BadAddress, placed
 
 INVITATION, ROTATION = "sgw1i", "sgw1r"

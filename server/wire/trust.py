@@ -25,8 +25,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from nacl import bindings as sodium
 
-from server.wire import keys
-from server.wire.keys import BadKey, Identity
+from server.wire import keys, peerfiles
+from server.wire.keys import Identity
+from server.wire.peerfiles import BadKey
 from server.wire.statements import (
     ROTATION,
     Invitation,
@@ -81,10 +82,7 @@ class Trust(Struct, frozen=True):
 
     def named(self, name: str) -> Peer | None:
         """The peer with this label, id or address; of a rotated one its newest key."""
-        for peer in self.peers.values():
-            if not peer.successor and (name in (peer.label, peer.id) or name in peer.addresses):
-                return peer
-        return self.peers.get(name)
+        return peerfiles.named(self.peers, name)
 
 
 class Store:
@@ -126,7 +124,7 @@ class Store:
             body = record.packed()
             statement = body + old.sign(keys.ROTATE, body) + new.sign(keys.ROTATE, body)
             text = armoured(ROTATION, statement)
-            keys.write(f"{self.path}/rotated", f"{text}\n", replace=True)
+            peerfiles.write(f"{self.path}/rotated", f"{text}\n", replace=True)
             keys.save(old, f"{self.path}/localhost.priv.old", replace=True)
             keys.save(new, f"{self.path}/localhost.priv", replace=True)
             self._publish(new)
@@ -136,7 +134,7 @@ class Store:
         """The key before the last rotation and the statement, while peers may trust both."""
         path = f"{self.path}/localhost.priv.old"
         try:
-            statement = unarmoured(ROTATION, keys.read(f"{self.path}/rotated"))
+            statement = unarmoured(ROTATION, peerfiles.read(f"{self.path}/rotated"))
             old = keys.load(path)
         except FileNotFoundError:
             return None
@@ -150,11 +148,12 @@ class Store:
 
     def trust(self) -> Trust:
         """Whom this host trusts now."""
-        self._safe()
-        names = [name for name in self._names("") if name.startswith("root-SHA=")]
-        files = [f"{self.path}/{name}" for name in names if name.endswith(".pub")]
-        peers = [_peer(path, keys.read(path, closed=0o022)) for path in files]
-        return Trust({peer.id: peer for peer in peers}, frozenset(self._names("revoked")))
+        peerfiles.safe(self.path)
+        files = peerfiles.paths(self.path)
+        peers = [_peer(path, peerfiles.read(path, closed=0o022)) for path in files]
+        return Trust(
+            {peer.id: peer for peer in peers}, frozenset(peerfiles.names(f"{self.path}/revoked"))
+        )
 
     def add(self, peer: Peer, *, force: bool = False) -> None:
         """Trust PEER. TrustError if its label or key is taken, or blocked unless by FORCE."""
@@ -222,7 +221,7 @@ class Store:
         with self._locked():
             path = f"{self.path}/invites/{token[:TOKEN_ID].hex()}"
             try:
-                fields = _fields(keys.read(path))
+                fields = peerfiles.fields(peerfiles.read(path))
             except FileNotFoundError:
                 return None
             right = hmac.compare_digest(bytes.fromhex(fields["hash"]), _hashed(token))
@@ -260,7 +259,7 @@ class Store:
     def token(self, peer: str) -> bytes:
         """What to show the peer with this id at the first visit, b"" if nothing."""
         try:
-            fields = _fields(keys.read(f"{self.path}/joins/{peer}"))
+            fields = peerfiles.fields(peerfiles.read(f"{self.path}/joins/{peer}"))
         except FileNotFoundError:
             return b""
         return bytes.fromhex(fields["token"]) if self.now <= int(fields["expires"]) else b""
@@ -303,7 +302,7 @@ class Store:
     def _locked(self) -> Iterator[None]:
         """Change the directory, alone."""
         os.makedirs(self.path, mode=0o700, exist_ok=True)
-        self._safe()
+        peerfiles.safe(self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(f"{self.path}/.lock", flags, 0o600)
         try:
@@ -312,35 +311,23 @@ class Store:
         finally:
             os.close(descriptor)
 
-    def _safe(self) -> None:
-        """Raise BadKey if somebody else can put files into the directory."""
-        found = os.stat(self.path) if os.path.isdir(self.path) else None
-        if found and (found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0)):
-            raise BadKey(f"'{self.path}' can be changed by others: chmod 700")
-
-    def _names(self, below: str) -> list[str]:
-        try:
-            return sorted(os.listdir(f"{self.path}/{below}"))
-        except FileNotFoundError:
-            return []
-
     def _file(self, peer: str) -> str:
         return f"{self.path}/root-{peer}.pub"
 
     def _write(self, below: str, name: str, text: str) -> None:
         os.makedirs(f"{self.path}/{below}", mode=0o700, exist_ok=True)
-        keys.write(f"{self.path}/{below}/{name}", text, replace=True)
+        peerfiles.write(f"{self.path}/{below}/{name}", text, replace=True)
 
     def _rewrite(self, peer: Peer) -> None:
-        keys.write(self._file(peer.id), _written(peer), replace=True)
+        peerfiles.write(self._file(peer.id), _written(peer), replace=True)
 
     def _publish(self, identity: Identity) -> None:
         fields = {"id": identity.id, "key": identity.public.hex()}
-        keys.write(f"{self.path}/localhost.pub", _text(fields), replace=True)
+        peerfiles.write(f"{self.path}/localhost.pub", _text(fields), replace=True)
 
     def _serial(self) -> int:
         try:
-            text = keys.read(f"{self.path}/rotated")
+            text = peerfiles.read(f"{self.path}/rotated")
         except FileNotFoundError:
             return 1
         return rotation(unarmoured(ROTATION, text)).serial + 1
@@ -357,7 +344,7 @@ class Store:
         if os.path.exists(f"{self.path}/localhost.priv") and peer.id == self.identity().id:
             raise TrustError("that is this host itself")
         self._free(peer.label, force=force, trust=trust)
-        keys.write(self._file(peer.id), _written(peer))
+        peerfiles.write(self._file(peer.id), _written(peer))
 
     def _free(self, label: str, *, force: bool, trust: Trust | None = None) -> None:
         """Raise TrustError unless LABEL can be given to a new peer."""
@@ -365,9 +352,9 @@ class Store:
             raise TrustError(f"'{label}' is not a label: letters, digits, '.', '_' and '-'")
         if any(peer.label == label for peer in (trust or self.trust()).peers.values()):
             raise TrustError(f"there is a '{label}' already, with another key: remove it first")
-        if force or label not in self._names("removed"):
+        if force or label not in peerfiles.names(f"{self.path}/removed"):
             return
-        removed = int(_fields(keys.read(f"{self.path}/removed/{label}"))["at"])
+        removed = int(peerfiles.fields(peerfiles.read(f"{self.path}/removed/{label}"))["at"])
         if self.now < removed + BLOCKED:
             raise TrustError(f"'{label}' was removed less than 30 days ago; --force uses it again")
 
@@ -375,7 +362,7 @@ class Store:
 def published(path: str) -> bytes:
     """The public key in the file PATH, which a host wrote about itself. Raises BadKey, OSError."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        fields = _fields(file.read(keys.LARGEST_FILE))
+        fields = peerfiles.fields(file.read(peerfiles.LARGEST_FILE))
     try:
         key = bytes.fromhex(fields["key"])
     except (KeyError, ValueError):
@@ -387,22 +374,8 @@ def published(path: str) -> bytes:
 
 def _peer(path: str, text: str) -> Peer:
     """The peer in TEXT, which the file PATH holds. Raises BadKey."""
-    fields = _fields(text)
-    try:
-        key = bytes.fromhex(fields.get("key", ""))
-        peer = Peer(
-            id=fields["id"],
-            label=fields["label"],
-            key=key,
-            addresses=tuple(fields.get("addresses", "").split()),
-            added_by=fields["added_by"],
-            added_at=int(fields["added_at"]),
-            not_after=int(fields.get("not_after", "0")),
-            successor=fields.get("successor", ""),
-        )
-    except (KeyError, ValueError):
-        raise BadKey(f"'{path}' does not describe a peer") from None
-    if not path.endswith(f"/root-{peer.id}.pub") or (key and keys.host_id(key) != peer.id):
+    peer = Peer(**peerfiles.entry(path, text))
+    if peer.key and keys.host_id(peer.key) != peer.id:
         raise BadKey(f"'{path}' describes another key than its name says")
     return peer
 
@@ -425,10 +398,6 @@ def _written(peer: Peer) -> str:
 
 def _text(fields: dict[str, str]) -> str:
     return "".join([f"{name}: {value}\n" for name, value in fields.items() if value])
-
-
-def _fields(text: str) -> dict[str, str]:
-    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
 def _hashed(token: bytes) -> bytes:

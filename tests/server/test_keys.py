@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.wire import keys
-from server.wire.keys import BadKey, Identity
+from server.wire.keys import Identity
+from server.wire.peerfiles import BadKey
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,8 @@ from agent.log import Log
 from agent.options import Settings
 from server.wire import messages, seen
 from server.wire.client import visit
-from server.wire.keys import BadKey, fingerprint
+from server.wire.keys import fingerprint
+from server.wire.peerfiles import BadKey
 from server.wire.transport import Cut
 from server.wire.trust import Peer, Store, TrustError
 from tests.server.hosts import HANDLERS, Host

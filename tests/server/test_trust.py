@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.wire import keys, seen
-from server.wire.keys import BadKey, Identity
+from server.wire.keys import Identity
+from server.wire.peerfiles import BadKey
 from server.wire.statements import (
     INVITATION,
     Invitation,
