@@ -1,0 +1,161 @@
+"""`troth status`: how the daemon of this host is, its last runs, and the contact with peers.
+
+What only the daemon knows is asked of it; the rest is in the state, and is shown without one, too.
+"""
+
+import time
+
+from agent import history, signals
+from agent.control import EXECD, ask
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.log import Log
+    from agent.options import Settings
+    from agent.signals import Met
+    from agent.state import State
+
+    Row = dict[str, Any]
+
+RUNS = 10
+EXIT_NONE = 1
+
+
+def main(settings: "Settings", log: "Log") -> int:
+    """Show it: 0 if a daemon runs, 1 if none does or it does not answer."""
+    from agent.state import State
+
+    state = State(f"{settings.workdir}/state/agent.db", log, int(settings.now))
+    daemons = [found for name in (None, EXECD) if (found := _asked(settings, log, name))]
+    shown = {
+        "daemon": daemons[0] if daemons else None,
+        "executor": daemons[1] if len(daemons) > 1 else None,
+        "runs": history.last(state, RUNS),
+        "peers": peers(settings, log, state),
+        "waits": [
+            {"path": path, "until": until, "class": name}
+            for path, until, name in signals.waits(state)
+        ],
+    }
+    state.close()
+    if settings.json:
+        from json import dumps
+
+        log.show(dumps(shown, indent=2))
+    else:
+        log.show("".join([f"{line}\n" for line in _text(shown, settings)]))
+    return 0 if daemons else EXIT_NONE
+
+
+def _asked(settings: "Settings", log: "Log", name: str | None) -> "Row | None":
+    """What the daemon behind the socket NAME says of itself, None if there is none."""
+    try:
+        found = ask(settings.workdir, "status", **({"name": name} if name else {}))  # type: ignore[arg-type]  # a name, or nothing
+    except (OSError, ValueError) as error:
+        log("error", f"the daemon does not answer: {error}")
+        return None
+    return dict(found) if isinstance(found, dict) and "pid" in found else None
+
+
+def peers(settings: "Settings", log: "Log", state: "State") -> "list[Row]":
+    """The contact with each peer that is trusted, or that was contacted."""
+    from server.wire.peerfiles import BadKey
+    from server.wire.trust import Store
+
+    known = {}
+    try:
+        known = Store(f"{settings.workdir}/ppkeys", int(settings.now)).trust().peers
+    except (BadKey, OSError) as error:
+        log("error", f"cannot read whom this host trusts: {error}")
+    met = signals.contacts(state)
+    asked: dict[str, int] = {}
+    for _, _, peer, at in signals.asked(state, int(settings.now * 1000)):
+        asked[peer] = max(asked.get(peer, 0), at)
+    rows = []
+    for peer in sorted({*known, *met}, key=lambda one: known[one].label if one in known else one):
+        label = known[peer].label if peer in known else ""
+        rows.append(
+            {"id": peer, "label": label, "trusted": peer in known, "asked": asked.get(peer, 0),
+             **_met(met.get(peer))}
+        )  # fmt: skip
+    return rows
+
+
+def _met(met: "Met | None") -> "Row":
+    """What is known of the contact; times in milliseconds, 0 for never."""
+    if met is None:
+        return {"live": False, "at": 0, "failed": 0, "reason": "", "skew": 0, "epoch": 0,
+                "upto": 0, "spoiled": False}  # fmt: skip
+    return {
+        "live": bool(met.live), "at": met.at, "failed": met.failed, "reason": met.reason,
+        "skew": met.skew, "epoch": met.epoch, "upto": met.upto, "spoiled": met.spoiled >= 0,
+    }  # fmt: skip
+
+
+def _text(shown: "Row", settings: "Settings") -> "list[str]":
+    lines = [*_daemon(shown["daemon"]), *_daemon(shown["executor"], other=True)]
+    if shown["runs"]:
+        lines += ["", "RUN     BEGAN                SECONDS  STATUS  WHY"]
+        lines += [_run(row) for row in shown["runs"]]
+    if shown["peers"]:
+        lines += ["", "PEER             CONTACT                         CLOCK     UP TO"]
+        lines += [_peer(row, settings.now) for row in shown["peers"]]
+    for wait in shown["waits"]:
+        lines += ["", f"{wait['class']} waits for a lock until {moment(wait['until'])}"]
+    return lines
+
+
+def _daemon(found: "Row | None", *, other: bool = False) -> "list[str]":
+    """What a daemon says of itself."""
+    if found is None:
+        return [] if other else ["no daemon runs"]
+    program = (
+        found["program"] if found["program"].startswith("cf-") else f"troth {found['program']}"
+    )
+    lines = [f"{program} runs, process {found['pid']}, policy {found['policy']}"]
+    if not found["evaluated"]:
+        lines.append("its policy could not be evaluated, or is being evaluated just now")
+    if found["run"]:
+        lines.append(f"run {found['run']['n']} goes on: {found['run']['why']}")
+    network = found.get("network")
+    if network and network["port"]:
+        lines.append(f"listening on {network['address']}:{network['port']}")
+    elif network:
+        lines.append("not listening" if network["pid"] else "the network half does not run")
+    report = network and network["report"]
+    if isinstance(report, dict):
+        told = [f"{name} {value}" for name, value in report.items() if type(value) in (int, str)]
+        if told:
+            lines.append(f"server: {', '.join(told)}")
+    return lines
+
+
+def _run(row: "Row") -> str:
+    ended = row["status"] is not None
+    seconds = f"{row['ended'] - row['began']:.2f}" if ended else "-"
+    status = str(row["status"]) if ended else "-"
+    return f"{row['id']:<7} {moment(row['began'])}  {seconds:>7}  {status:>6}  {row['why']}"
+
+
+def _peer(row: "Row", now: float) -> str:
+    contact = "never"
+    if row["live"]:
+        contact = "live"
+    elif row["at"]:
+        contact = f"last {moment(row['at'] / 1000)}"
+    clock = "right" if abs(row["skew"]) < 1000 else f"{row['skew'] / 1000:+.0f} s"
+    line = (
+        f"{row['label'] or row['id'][:16]:16} {contact:31} {clock:9} {row['epoch']}/{row['upto']}"
+    )
+    if row["spoiled"]:
+        line += "  NOT USED: one number, two signals"
+    if not row["live"] and row["reason"]:
+        line += f"  {row['reason']}"
+    return line if row["trusted"] else f"{line}  (not trusted)"
+
+
+def moment(seconds: float) -> str:
+    """SECONDS since 1970 as people write them, here."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
