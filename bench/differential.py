@@ -214,6 +214,25 @@ def _shells(theirs: Any, ours: Any) -> bool:
     return bool(json.dumps(ours).replace("/bin/sh: ", "sh: ") == json.dumps(theirs))
 
 
+def _refused(_: Any, ours: Any) -> bool:
+    """Whether we do not have an answer."""
+    return bool(ours in ("UNDEF", "!any", "", []))
+
+
+def _stricter(theirs: Any, ours: Any) -> bool:
+    """Whether the other side has an answer that we refuse to give, or died of it."""
+    return _dead(theirs, ours) or _refused(theirs, ours)
+
+
+def _empty(theirs: Any, _: Any) -> bool:
+    return bool(theirs == [])
+
+
+def _zeros(theirs: Any, ours: Any) -> bool:
+    left, right = (re.sub(r"-(0\b)", r"\1", json.dumps(it)) for it in (theirs, ours))
+    return left == right
+
+
 def _keys(value: Any) -> bool:
     """Whether VALUE has a key that must be escaped in JSON."""
     if isinstance(value, dict):
@@ -229,18 +248,24 @@ KNOWN: tuple[Known, ...] = (
     Known(
         r"[0-9]e[0-9]|mapdata\(.json",
         "a JSON integer with an exponent ends 3.21 in most functions; an error for us",
+        _stricter,
     ),
     Known("", "3.21 writes keys of JSON unescaped", lambda it, ours: it == "DEAD" and _keys(ours)),
-    Known("getindices", "lists have positions as their indices since 3.26"),
-    Known("valid(json|data)", "what follows the text is an error since 3.22"),
-    Known("validdata", "only containers are data since 3.26"),
+    Known("getindices", "lists have positions as their indices since 3.26", _empty),
+    Known("valid(json|data)", "what follows the text is an error since 3.22", _refused),
+    Known("validdata", "only containers are data since 3.26", _refused),
     Known(r"\\u", r"JSON escapes of the form \u00XX are decoded since 3.28"),
-    Known("getenv", "a negative length is an empty text for us, not a format of printf"),
+    Known(
+        "getenv",
+        "a negative length is an empty text for us, not a format of printf",
+        lambda _, ours: ours == "",
+    ),
     Known(
         r"(?<![$][({])(d\[[abfgn]\]|da\[\d|kv\[k[245])",
         "a primitive inside data crashes 3.21, or is taken for nothing; we fail",
+        _refused,
     ),
-    Known(r"-0\b", "a JSON -0 is 0 for us"),
+    Known(r"-0\b", "a JSON -0 is 0 for us", _zeros),
     Known("eval.*%", "a remainder by less than 1 kills 3.21", _dead),
     Known(
         r"""regex_replace\(.*(\$\$|\$['"]|\\)""",
@@ -250,8 +275,13 @@ KNOWN: tuple[Known, ...] = (
     Known(
         r"""[^\s{,:]\s*\\?"[^"\\]*\\?"\s*[:=]""",
         "a quoted key follows a brace or a comma since 2026",
+        _refused,
     ),
-    Known(r"isipinsubnet\(.0\.0\.0\.0/0", "an address that is none is in no network since 3.28"),
+    Known(
+        r"isipinsubnet\(.0\.0\.0\.0/0",
+        "an address that is none is in no network since 3.28",
+        _refused,
+    ),
     Known("data_expand", "a primitive is no data for us", lambda _, ours: ours == "UNDEF"),
     Known("ifelse", "3.21 ends if it chooses a call that fails; we only fail", _dead),
     Known(r"translatepath\(.*long", "3.21 cuts it, at no fixed place"),

@@ -178,7 +178,7 @@ def getenv(ctx: "Context", name: str, limit: str) -> str:
         getenv("NO_SUCH_VARIABLE", 100) -> ""
     """
     value: str = ctx.host.environ.get(name, "")
-    return values.text(values.octets(value)[: integer(ctx, limit)])
+    return values.text(values.octets(value)[: max(0, integer(ctx, limit))])
 
 
 def registryvalue(ctx: "Context", key: str, name: str) -> str:
