@@ -65,7 +65,7 @@ def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", second
             if not isinstance(said, messages.Signals):
                 raise Cut("it does not tell its signals")
             now = state.clock() * 1000
-            batch = verify(public, said.signals, now + skew)
+            batch = verify(public, said.signals, said.clock or now + skew)
             if batch.bad:
                 raise Cut(f"a signal that is none: {batch.bad[0]}")
             cursor = (said.epoch, said.upto, said.view)

@@ -72,7 +72,7 @@ def pull(
     position = hub.behind(caller, (request.epoch, request.after), request.view)
     batch = hub.batch(caller, globs, position, request.limit)
     if batch.signals or batch.more or not request.wait:
-        return said(request.n, batch, caller.view)
+        return said(request.n, batch, caller.view, hub.clock())
     return _next(hub, request, caller)
 
 
@@ -94,7 +94,7 @@ async def _next(hub: Hub, request: messages.Pull, caller: Caller) -> messages.Si
         begin = hub.behind(caller, position, request.view)
         batch = hub.batch(caller, globs, begin, request.limit)
         if batch.signals or batch.more or loop.time() >= end:
-            return said(request.n, batch, caller.view)
+            return said(request.n, batch, caller.view, hub.clock())
 
 
 def subscribe(hub: Hub, request: messages.Subscribe, caller: Caller) -> Said:

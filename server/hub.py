@@ -274,7 +274,7 @@ class Hub:
             if batch.signals or not (subscription.told or batch.more):
                 subscription.told = True
                 subscription.view = caller.view
-                caller.visit.push(said(subscription.n, batch, caller.view))
+                caller.visit.push(said(subscription.n, batch, caller.view, self.clock()))
             if not batch.more:
                 return
         asyncio.get_running_loop().call_soon(self._feed, caller, subscription)
@@ -330,12 +330,13 @@ async def _nobody(peer: str, statement: bytes) -> str:
     return ""
 
 
-def said(n: int, batch: Batch, view: int) -> messages.Signals:
+def said(n: int, batch: Batch, view: int, clock: int) -> messages.Signals:
     """BATCH as the answer to N."""
     epoch, upto = batch.end
     return messages.Signals(
-        n=n, epoch=epoch, upto=upto, signals=batch.signals, view=view, more=batch.more
-    )
+        n=n, epoch=epoch, upto=upto, signals=batch.signals, view=view, more=batch.more,
+        clock=max(0, clock),
+    )  # fmt: skip
 
 
 def _allowed(decision: Decision | None) -> bool:

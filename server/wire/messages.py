@@ -147,7 +147,8 @@ class Signed(Struct, frozen=True, array_like=True):
 class Signals(Answer, frozen=True, tag="signals"):
     """Signals in order; there is nothing else for you up to UPTO of EPOCH.
 
-    VIEW changes when the grants do; MORE: ask again from there.
+    VIEW changes when the grants do; MORE: ask again from there. CLOCK is the answerer's, in
+    milliseconds; 0: as it was in the handshake.
     """
 
     epoch: Sequence
@@ -156,6 +157,7 @@ class Signals(Answer, frozen=True, tag="signals"):
     view: Sequence = 0
     more: bool = False
     head: Signed | None = None
+    clock: Sequence = 0
 
 
 class Done(Answer, frozen=True, tag="done"):
