@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Answers = dict[str, "Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]"]
 
 SOCKET = "control.sock"
-EXECD = "execd.sock"  # of a cf-execd, beside the daemon that speaks with peers
 LONGEST = 4096  # of a question
 BACKLOG = 1 << 20  # octets that somebody who watches has not read
 CREDENTIALS = struct.Struct("3i")

@@ -11,6 +11,7 @@ class Events:
 
     def __init__(self, clock: "Callable[[], float]") -> None:
         self._clock = clock
+        self.begun: Callable[[], None] | None = None  # called when the first one begins to watch
         self._watchers: list[Callable[[dict[str, Any]], None]] = []
 
     def __call__(self, event: str, **fields: object) -> None:
@@ -27,6 +28,8 @@ class Events:
 
     def watch(self, watcher: "Callable[[dict[str, Any]], None]") -> None:
         """Tell WATCHER, too."""
+        if not self._watchers and self.begun is not None:
+            self.begun()
         self._watchers.append(watcher)
 
     def leave(self, watcher: "Callable[[dict[str, Any]], None]") -> None:

@@ -9,19 +9,16 @@ import json
 from contextlib import suppress
 
 from agent import signals
+from agent.admission import REFUSALS, Admission
+from agent.contacts import Contacts
 from agent.granted import Policy
 from agent.network import Network
 from agent.receiving import Receiver, wakeful
 from agent.signing import Signer, digests
 from agent.trusting import Keys
-from server.wire import inside, keys, seen
-from server.wire.client import visit
-from server.wire.handshake import Closed
+from server.wire import inside, keys
 from server.wire.messages import Signed
-from server.wire.peerfiles import BadKey
-from server.wire.statements import rotation
-from server.wire.transport import PORT, BadAddress, Cut, Refused, placed
-from server.wire.trust import TrustError
+from server.wire.transport import PORT, placed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +30,10 @@ if TYPE_CHECKING:
     from agent.log import Log
     from agent.memory import Memory
     from agent.options import Settings
-    from server.wire.trust import Peer
+    from policy.provenance import Signal
+    from server.wire.trust import Trust
 
-WRONG_CLOCK = 10 * 60 * 1000  # milliseconds that a peer's clock may be off without a word
 FARTHEST_EPOCH = 24 * 3600 * 1000  # milliseconds beyond now
-EVERYTHING = ("*",)
-MOST_WANTED = 1000  # peers
-REFUSALS = (BadAddress, BadKey, Closed, Cut, Refused, TrustError, OSError)
 
 
 class Executor:
@@ -62,29 +56,31 @@ class Executor:
         self._wake = wake
         self._ready = ready
         self._static = b""  # of the network half that we speak with
+        self._owes = False  # whether it has to be told all that we said
         self._set = False  # whether it was told who it is
         self._listen: tuple[str, int] | None = None  # where it was told to
         self._told: tuple[inside.Want, ...] | None = None
         self._last_offset = offset()
-        self._skews: dict[str, bool] = {}
+        events.begun = self.watched
         self._believed: set[tuple[str, int, int]] = set()
         self._reports: dict[int, asyncio.Future[bytes]] = {}
         self._later: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._consumed: set[object] = set()
+        self._consumed: dict[tuple[str, Signal], tuple[str, int]] = {}
         self.address = ("", 0)  # where it listens
         self.keys = Keys(settings.workdir, clock, log)
         self.signer = Signer(memory, audit)
         self.receiver = Receiver(memory, log, audit, events, self._stored, wake)
         self.network = Network(settings, log, self._heard, self._gone)
+        self.contacts = Contacts(settings.workdir, memory, self.keys, self.now, log, audit, events)
+        self.admission = Admission(self.keys, log, audit, self.network.say)
         self._handlers: dict[type, Callable[[Any], None]] = {
             inside.Hello: self._hello,
             inside.Ready: self._readied,
             inside.Received: self._received,
-            inside.Contact: self._contact,
-            inside.Visited: self._visited,
-            inside.Enrol: self._enrol,
-            inside.Learnt: self._learnt,
+            inside.Contact: self.contacts.contact,
+            inside.Visited: self.contacts.visited,
+            inside.Enrol: self.admission.enrol,
+            inside.Learnt: self.admission.learnt,
             inside.Joined: self._joined,
             inside.Succeed: self._succeed,
             inside.RolledBack: self._rolled_back,
@@ -108,7 +104,7 @@ class Executor:
             self._log("warning", "this host has no key yet, so no peer: 'troth key create'")
         else:
             self.network.start()
-            self._introduce()
+            self.admission.introduce()
 
     def waiting(self) -> str:
         """Why a run is due at the start, "" if for nothing."""
@@ -135,7 +131,7 @@ class Executor:
         """Tell the network half whom to visit, if that has changed."""
         if not self._static:
             return
-        wants = self._wants()
+        wants = self.contacts.wants()
         plain = tuple([inside.Want(peer=w.peer, globs=w.globs, token=w.token) for w in wants])
         if plain != self._told:
             self._told = plain
@@ -161,39 +157,53 @@ class Executor:
         if offset != self._last_offset:
             self._last_offset = offset
             self._certify()
+        if self._owes and self._set:
+            self._say_all()
+        before = self.keys.trust
         if not self.keys.look():
             return
         changed = self._known()
-        self._audit("reload", object="trust")
-        if self.keys.identity is not None and not self.network.up:
+        self._note(before)
+        if self.keys.identity is not None:
             self.network.start()
         if self._static:
             if changed:
+                self._set_up()
                 self._certify()
-                self._introduce()
+                self.admission.introduce()
             self.network.say(self.keys.message())
             self.want()
 
-    def consumed(self) -> None:
-        """Tell those who watch what promises have acted on."""
-        if not self._events.watched:
-            self._consumed.clear()
-            return
-        found = signals.consumptions(self._memory.state)
-        known, self._consumed = self._consumed, set(found)
-        if not known:
-            return
-        for (path, (origin, epoch, first)), (ending, at) in found.items():
-            if (path, (origin, epoch, first)) not in known:
-                self._events(
-                    "consumed", path=path, peer=origin, label=self.label(origin),
-                    epoch=epoch, first=first, ending=ending, when=at,
-                )  # fmt: skip
+    def _note(self, before: "Trust") -> None:
+        """Write down who is trusted that was not BEFORE, and the other way round."""
+        now = self.keys.trust
+        old = {peer: one for peer, one in before.peers.items() if peer not in before.revoked}
+        new = {peer: one for peer, one in now.peers.items() if peer not in now.revoked}
+        for known, others, word in ((new, old, "trusted"), (old, new, "not trusted any more")):
+            for peer in known.keys() - others.keys():
+                self._audit("trust", peer=peer, label=known[peer].label, decision=word)
 
-    def label(self, peer: str) -> str:
-        """What the peer with this id is called here."""
-        found = self.keys.trust.peers.get(peer)
-        return found.label if found is not None else peer
+    def consumed(self) -> None:
+        """Tell those who watch what promises have acted on since they were told last."""
+        if not self._events.watched:
+            return
+        state = self._memory.state
+        found = signals.consumptions(state)
+        known, self._consumed = self._consumed, found
+        names: dict[object, str] = {}
+        for (path, signal), (ending, at) in found.items():
+            if known.get((path, signal)) == (ending, at):
+                continue
+            names = names or {one.signal: one.name for one in signals.history(state, self.now())}
+            self._events(
+                "consumed", path=path, peer=signal[0], label=self.keys.label(signal[0]),
+                epoch=signal[1], first=signal[2], name=names.get(signal, ""), ending=ending,
+                when=at,
+            )  # fmt: skip
+
+    def watched(self) -> None:
+        """Somebody begins to watch."""
+        self._consumed = signals.consumptions(self._memory.state)
 
     async def report(self, seconds: float) -> "Any":
         """How the network half is; None if it does not say so in SECONDS."""
@@ -272,6 +282,7 @@ class Executor:
         """Say all signals of this host that may still matter."""
         now = self.now()
         epoch, upto = self.signer.end(now)
+        self._owes = not epoch  # the state cannot be read: later
         rows = signals.spoken(self._memory.state, now)
         self._say_own(epoch, upto, [Signed(row[4], row[5]) for row in rows], afresh=True)
 
@@ -288,57 +299,8 @@ class Executor:
             if not said:
                 return
 
-    def _wants(self) -> tuple[inside.Want, ...]:
-        """The peers that runs have asked for signals, and where each was left.
-
-        All signals are asked for, whatever the pattern: where a log was left would else mean
-        something else to each pattern, and what is here already needs no question.
-        """
-        now = self.now()
-        trust, met, found = self.keys.trust, signals.contacts(self._memory.state), {}
-        store = self.keys.store()
-        for server, _, peer_id, _ in signals.asked(self._memory.state, now):
-            peer = trust.named(server) or trust.peers.get(peer_id)
-            if peer is None or peer.id in trust.revoked or not peer.current(now // 1000):
-                continue
-            at = met.get(peer.id)
-            token = b""
-            with suppress(*REFUSALS, ValueError, KeyError):
-                token = store.token(peer.id)
-            found[peer.id] = inside.Want(
-                peer=peer.id, globs=EVERYTHING, token=token,
-                epoch=at.epoch if at else 0, after=at.upto if at else 0, view=at.view if at else 0,
-            )  # fmt: skip
-        return tuple([found[key] for key in sorted(found)][:MOST_WANTED])
-
     def _stored(self, number: int) -> None:
         self.network.say(inside.Stored(n=number))
-
-    def _introduce(self) -> None:
-        """Tell peers of our new key, while they may know only the one before."""
-        try:
-            if self.keys.store().previous() is None:
-                return
-        except REFUSALS as error:
-            self._log("error", f"cannot read the rotation of our key: {error}")
-            return
-        peers = [peer for peer in self.keys.trust.peers.values() if not peer.successor]
-        task = asyncio.get_running_loop().create_task(self._introduced(peers))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _introduced(self, peers: "list[Peer]") -> None:
-        for peer in peers:
-            if not peer.addresses:
-                continue
-            try:
-                await asyncio.to_thread(self._visit, peer)
-            except REFUSALS as error:
-                self._log("info", f"'{peer.label}' was not told of our new key: {error}")
-
-    def _visit(self, peer: "Peer") -> None:
-        """Enter at PEER once; in a thread."""
-        visit(self.keys.store(), peer).close()
 
     # what we are told
 
@@ -371,102 +333,14 @@ class Executor:
 
     def _received(self, message: inside.Received) -> None:
         self.receiver.take(message, self.keys.trust, self.now())
-        self._skewed(message.peer, message.skew)
-
-    def _contact(self, message: inside.Contact) -> None:
-        now = self.now()
-        peer, label = message.peer, self.label(message.peer)
-        if message.live:
-            signals.met(self._memory.state, peer, now, live=True, skew=message.skew)
-            self._seen(peer, message.address)
-            self._skewed(peer, message.skew)
-        else:
-            signals.met(self._memory.state, peer, now, reason=message.reason or "it ended")
-        self._events(
-            "contact", peer=peer, label=label, live=message.live, reason=message.reason,
-            address=message.address,
-        )  # fmt: skip
-        told = f"in contact with '{label}' at {message.address}"
-        if not message.live:
-            told = f"no contact with '{label}': {message.reason or 'the session ended'}"
-        self._log("info", told)
-
-    def _visited(self, message: inside.Visited) -> None:
-        self._seen(message.peer, message.address)
-        self._skewed(message.peer, message.skew)
-
-    def _seen(self, peer: str, address: str) -> None:
-        """Note for `troth peer list` that PEER was spoken with."""
-        try:
-            seen.note(f"{self._settings.workdir}/state/net/seen", peer, address, int(self._clock()))
-        except OSError as error:
-            self._log("warning", f"cannot note that '{self.label(peer)}' was here: {error}")
-
-    def _skewed(self, peer: str, skew: int) -> None:
-        """Say once if the clock of PEER is off by much, and once if it is not any more."""
-        wrong = abs(skew) >= WRONG_CLOCK
-        if wrong == self._skews.get(peer, False):
-            return
-        self._skews[peer] = wrong
-        label = self.label(peer)
-        if wrong:
-            side = "ahead of" if skew > 0 else "behind"
-            reason = f"{abs(skew) // 1000} s {side} ours"
-            self._log("warning", f"the clock of '{label}' is {reason}")
-            self._audit("clock", peer=peer, label=label, reason=reason)
-        else:
-            self._log("notice", f"the clock of '{label}' is right again")
-            self._audit("clock", peer=peer, label=label, reason="right again")
-
-    def _enrol(self, message: inside.Enrol) -> None:
-        label = ""
-        try:
-            peer = self.keys.store().enrol(message.identity, message.token, message.address)
-        except (*REFUSALS, ValueError, KeyError) as error:
-            self._log("error", f"cannot enrol who came from {message.address}: {error}")
-            peer = None
-        if peer is not None:
-            label = peer.label
-            self._log("notice", f"'{label}' has joined by its invitation, from {message.address}")
-            self._trust_first()
-        self._audit(
-            "enrol", peer=keys.host_id(message.identity), label=label, ip=message.address,
-            decision="admitted" if label else "refused",
-        )  # fmt: skip
-        self.network.say(inside.Answered(n=message.n, label=label))
-
-    def _trust_first(self) -> None:
-        """Tell the network half whom we trust, before it hears what follows from that."""
-        self.keys.read()
-        self.network.say(self.keys.message())
-
-    def _learnt(self, message: inside.Learnt) -> None:
-        with suppress(*REFUSALS):
-            self.keys.store().learn(message.identity)
-            self._trust_first()
+        self.contacts.skewed(message.peer, message.skew)
 
     def _joined(self, message: inside.Joined) -> None:
-        with suppress(*REFUSALS):
-            self.keys.store().joined(message.peer)
-        self._log("notice", f"'{self.label(message.peer)}' has let us in")
+        self.admission.joined(message)
         self.want()
 
     def _succeed(self, message: inside.Succeed) -> None:
-        label, reason = "", ""
-        try:
-            if keys.host_id(rotation(message.statement).old) != message.peer:
-                raise TrustError("the rotation of somebody else's key")
-            label = self.keys.store().succeed(message.statement).label
-            self._trust_first()
-        except REFUSALS as error:
-            reason = str(error)
-            self._log("error", f"the new key of '{self.label(message.peer)}' is refused: {reason}")
-            self._trust_first()
-        self._audit(
-            "rotate", peer=message.peer, label=label or self.label(message.peer),
-            decision="trusted" if label else "refused", reason=reason,
-        )  # fmt: skip
-        self.network.say(inside.Answered(n=message.n, label=label))
+        self.admission.succeed(message)
         self.want()
 
     def _rolled_back(self, message: inside.RolledBack) -> None:
@@ -475,7 +349,7 @@ class Executor:
         claim = (message.peer, message.epoch, message.seq)
         if (message.epoch, message.seq) <= mine or claim in self._believed:
             return
-        label = self.label(message.peer)
+        label = self.keys.label(message.peer)
         reason = f"it has seen {message.epoch}/{message.seq}, our log ends at {mine[0]}/{mine[1]}"
         if message.epoch > now + FARTHEST_EPOCH:
             self._audit("rollback", peer=message.peer, label=label, decision="no", reason=reason)

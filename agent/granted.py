@@ -50,18 +50,18 @@ class Policy:
         jobs = [self._output("access", "--json")]
         if self._wants_controls:
             jobs.append(self._output("controls"))
-        told = await asyncio.gather(*jobs)
+        told = [_parsed(out) for out in await asyncio.gather(*jobs)]
         self._seen = self._seen if self._seen == self._stamps() else None
-        self.failed = any(out is None for out in told)
-        if len(told) > 1 and told[1] is not None:
-            self.controls = json.loads(told[1])
-        if told[0] is None:
+        self.failed = any(found is None for _, found in told)
+        for _, controls in told[1:]:
+            self.controls = self.controls if controls is None else controls
+        grants, document = told[0]
+        if document is None:
             self._log("error", "the policy cannot be evaluated: what was granted stays in force")
             return False
-        new = told[0] != self.grants
-        self.grants = told[0]
-        self.document = json.loads(told[0])
-        self._watch(self.document["files"], begun)
+        new = grants != self.grants
+        self.grants, self.document = grants, document
+        self._watch(document["files"], begun)
         return new
 
     @property
@@ -126,3 +126,12 @@ class Policy:
                 continue
             stamps.append((found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode))
         return tuple(stamps)
+
+
+def _parsed(out: bytes | None) -> "tuple[bytes, dict[str, Any] | None]":
+    """What a program printed, and the object that it is; None if it is none."""
+    try:
+        found = json.loads(out or b"null")
+    except ValueError:
+        found = None
+    return out or b"", found if isinstance(found, dict) else None

@@ -104,6 +104,7 @@ class Network:
         self._pipe: Pipe | None = None
         self._failures = 0
         self._begun = 0.0
+        self._wanted = False
         self._closing = False
         self._heard_at = 0.0
         self._ended = asyncio.Event()
@@ -113,7 +114,12 @@ class Network:
         self.lag = 0.0
 
     def start(self) -> None:
-        """Start it."""
+        """Start it, once: if it dies, another one is started without a word."""
+        if not self._wanted:
+            self._wanted = True
+            self._begin()
+
+    def _begin(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._start())
 
     async def _start(self) -> None:
@@ -236,7 +242,7 @@ class Network:
 
     def _once_more(self) -> None:
         if not self._closing:
-            self.start()
+            self._begin()
 
 
 def account(wanted: str) -> pwd.struct_passwd | None:

@@ -76,7 +76,7 @@ class Runs:
         self._asked: dict[str, bool] = {}  # why the next run is wanted, and whether by a signal
         self._failures = 0
         self._count = 0
-        self._closed = False
+        self._closed = True  # until `open`
         self._retry: asyncio.TimerHandle | None = None
         self._orphans: list[Child] = []
         self.terms = Terms()
@@ -87,6 +87,12 @@ class Runs:
     def want(self, why: str, *, woken: bool = False) -> None:
         """See to it that a run begins from now on: at once, or when the present one ends."""
         self._asked[why] = woken
+        if self.current is None:
+            self._start()
+
+    def open(self) -> None:
+        """Start what is wanted: it is known by now how."""
+        self._closed = False
         if self.current is None:
             self._start()
 
@@ -197,13 +203,13 @@ class Runs:
         state = self._memory.state
         history.ended(state, run.number, self._clock(), status, (run.lines, name, last))
         seconds = time.monotonic() - run.begun
-        self._tell("ended", n=run.number, why=run.why, status=status, seconds=round(seconds, 3))
         level = "warning" if status < 0 else "info"
         self._log(level, f"run {run.number} ended with status {status} after {seconds:.2f} s")
         self.current = None
         self.idle.set()
         self._again(run, status)
         self._ended(status)
+        self._tell("ended", n=run.number, why=run.why, status=status, seconds=round(seconds, 3))
         if self.current is None and self._asked:
             self._start()
 

@@ -44,7 +44,7 @@ def main(settings: "Settings", log: "Log") -> int:
 
 
 def _list(settings: "Settings", log: "Log", _words: list[str]) -> int:
-    """The signals that are there: ours and those of peers, the oldest first."""
+    """The signals that are there: ours, then those of peers, each in order."""
     state = _state(settings, log)
     rows = listed(settings, state, {peer.id: peer.label for peer in _peers(settings, log)})
     state.close()
@@ -60,7 +60,7 @@ def _list(settings: "Settings", log: "Log", _words: list[str]) -> int:
 
 
 def listed(settings: "Settings", state: "State", labels: dict[str, str]) -> "list[Row]":
-    """All signals; times in milliseconds by the clock of this host."""
+    """All signals, ours first; times in milliseconds by the clock of this host."""
     now = int(settings.now * 1000)
     done: dict[tuple[str, int, int], list[Row]] = {}
     for (path, signal), (ending, at) in signals.consumptions(state).items():
@@ -82,7 +82,7 @@ def listed(settings: "Settings", state: "State", labels: dict[str, str]) -> "lis
         }
         for one in signals.history(state, now)
     ]  # fmt: skip
-    return sorted(rows, key=lambda row: row["at"])
+    return rows
 
 
 def _shown(row: "Row", now: float) -> tuple[str, ...]:
@@ -135,7 +135,7 @@ def _told(event: "Row") -> str:
     form = FORMS.get(event["event"])
     if form is None:
         return ""
-    at = event.get("when", 0) / 1000 or event["at"]
+    at = event["at"]
     clock = time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at * 1000 % 1000):03}"
     return f"{clock} {form(event)}"
 

@@ -6,7 +6,8 @@ What only the daemon knows is asked of it; the rest is in the state, and is show
 import time
 
 from agent import history, signals
-from agent.control import EXECD, ask
+from agent.control import ask
+from agent.roles import EXECD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,10 +127,19 @@ def _daemon(found: "Row | None", *, other: bool = False) -> "list[str]":
         lines.append("not listening" if network["pid"] else "the network half does not run")
     report = network and network["report"]
     if isinstance(report, dict):
-        told = [f"{name} {value}" for name, value in report.items() if type(value) in (int, str)]
-        if told:
-            lines.append(f"server: {', '.join(told)}")
+        lines.append(_server(report))
     return lines
+
+
+def _server(report: "Row") -> str:
+    """What the network half says of itself."""
+    told = [f"{len(report.get('sessions', ()))} sessions", f"{report.get('peers', 0)} peers"]
+    if report.get("memory"):
+        told.append(f"{report['memory'] / 1e6:.0f} MB")
+    counts = report.get("counts", {})
+    if counts:
+        told.append("refused: " + ", ".join([f"{word} {n}" for word, n in sorted(counts.items())]))
+    return f"server: {', '.join(told)}"
 
 
 def _run(row: "Row") -> str:

@@ -76,6 +76,11 @@ class Keys:
         ]  # fmt: skip
         return inside.Trust(peers=tuple(peers), enrolling=bool(self._names("invites")))
 
+    def label(self, peer: str) -> str:
+        """What the peer with this id is called here."""
+        found = self.trust.peers.get(peer)
+        return found.label if found is not None else peer
+
     def _remaining(self) -> Trust:
         """Those trusted before whose files are still there, and who are not revoked now."""
         revoked = frozenset(self._names("revoked"))

@@ -1,0 +1,117 @@
+"""Who comes to be trusted while the daemon runs: by an invitation, as a successor, or as the owner
+of a fingerprint that was given. And our own successor, of whom peers are told.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from server.wire import inside, keys
+from server.wire.client import visit
+from server.wire.handshake import Closed
+from server.wire.peerfiles import BadKey
+from server.wire.statements import rotation
+from server.wire.transport import BadAddress, Cut, Refused
+from server.wire.trust import TrustError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.audit import Audit
+    from agent.log import Log
+    from agent.trusting import Keys
+    from server.wire.trust import Peer
+
+REFUSALS = (BadAddress, BadKey, Closed, Cut, Refused, TrustError, OSError)
+VISIT_SECONDS = 10.0
+
+
+class Admission:
+    """Answers the questions of the network half about KEYS with SAY."""
+
+    def __init__(
+        self, own: "Keys", log: "Log", audit: "Audit", say: "Callable[[inside.Message], None]"
+    ) -> None:
+        self._keys = own
+        self._log = log
+        self._audit = audit
+        self._say = say
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def enrol(self, message: inside.Enrol) -> None:
+        """Whether a stranger with a token may come in."""
+        label, peer = "", None
+        try:
+            peer = self._keys.store().enrol(message.identity, message.token, message.address)
+        except (*REFUSALS, ValueError, KeyError) as error:
+            self._log("error", f"cannot enrol who came from {message.address}: {error}")
+        if peer is not None:
+            label = peer.label
+            self._log("notice", f"'{label}' has joined by its invitation, from {message.address}")
+            self._trust_first()
+        self._audit(
+            "enrol", peer=keys.host_id(message.identity), label=label, ip=message.address,
+            decision="admitted" if label else "refused",
+        )  # fmt: skip
+        self._say(inside.Answered(n=message.n, label=label))
+
+    def learnt(self, message: inside.Learnt) -> None:
+        """Keep the key of a peer of whom only the fingerprint was known."""
+        with suppress(*REFUSALS):
+            self._keys.store().learn(message.identity)
+            self._trust_first()
+
+    def joined(self, message: inside.Joined) -> None:
+        """Forget the token for a peer that has let us in."""
+        with suppress(*REFUSALS):
+            self._keys.store().joined(message.peer)
+        self._log("notice", f"'{self._keys.label(message.peer)}' has let us in")
+
+    def succeed(self, message: inside.Succeed) -> None:
+        """Whether the key of a peer has the successor that it names."""
+        label, reason = "", ""
+        try:
+            if keys.host_id(rotation(message.statement).old) != message.peer:
+                raise TrustError("the rotation of somebody else's key")
+            label = self._keys.store().succeed(message.statement).label
+        except REFUSALS as error:
+            reason = str(error)
+            told = self._keys.label(message.peer)
+            self._log("error", f"the new key of '{told}' is refused: {reason}")
+        self._trust_first()
+        self._audit(
+            "rotate", peer=message.peer, label=label or self._keys.label(message.peer),
+            decision="trusted" if label else "refused", reason=reason,
+        )  # fmt: skip
+        self._say(inside.Answered(n=message.n, label=label))
+
+    def introduce(self) -> None:
+        """Tell peers of our new key, while they may know only the one before."""
+        try:
+            if self._keys.store().previous() is None:
+                return
+        except REFUSALS as error:
+            self._log("error", f"cannot read the rotation of our key: {error}")
+            return
+        peers = [peer for peer in self._keys.trust.peers.values() if not peer.successor]
+        task = asyncio.get_running_loop().create_task(self._introduced(peers))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _introduced(self, peers: "list[Peer]") -> None:
+        for peer in peers:
+            if not peer.addresses:
+                continue
+            try:
+                await asyncio.to_thread(self._visit, peer)
+            except REFUSALS as error:
+                self._log("info", f"'{peer.label}' was not told of our new key: {error}")
+
+    def _visit(self, peer: "Peer") -> None:
+        """Enter at PEER once; in a thread."""
+        visit(self._keys.store(), peer, seconds=VISIT_SECONDS).close()
+
+    def _trust_first(self) -> None:
+        """Tell the network half whom we trust, before it hears what follows from that."""
+        self._keys.read()
+        self._say(self._keys.message())

@@ -1,0 +1,110 @@
+"""The contact of this host with its peers: whom it wants to visit, how that went, and what time it
+is with them.
+"""
+
+from contextlib import suppress
+
+from agent import signals
+from agent.admission import REFUSALS
+from server.wire import inside, seen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.audit import Audit
+    from agent.events import Events
+    from agent.log import Log
+    from agent.memory import Memory
+    from agent.trusting import Keys
+
+WRONG_CLOCK = 10 * 60 * 1000  # milliseconds that a peer's clock may be off without a word
+EVERYTHING = ("*",)
+MOST_WANTED = 1000  # peers
+
+
+class Contacts:
+    """The contact with the peers that KEYS trusts. NOW gives the time, in milliseconds."""
+
+    def __init__(
+        self, workdir: str, memory: "Memory", own: "Keys", now: "Callable[[], int]",
+        log: "Log", audit: "Audit", events: "Events",
+    ) -> None:  # fmt: skip
+        self._seen_in = f"{workdir}/state/net/seen"
+        self._memory = memory
+        self._keys = own
+        self._now = now
+        self._log = log
+        self._audit = audit
+        self._events = events
+        self._wrong: set[str] = set()  # peers whose clocks were said to be wrong
+
+    def wants(self) -> tuple[inside.Want, ...]:
+        """The peers that runs have asked for signals, and where the log of each was left.
+
+        All signals are asked for, whatever the pattern: where a log was left would else mean
+        something else for each pattern, and what is here already needs no question.
+        """
+        now, trust, store = self._now(), self._keys.trust, self._keys.store()
+        met, found = signals.contacts(self._memory.state), {}
+        for server, _, asked, _ in signals.asked(self._memory.state, now):
+            peer = trust.named(server) or trust.peers.get(asked)
+            if peer is None or peer.id in trust.revoked or not peer.current(now // 1000):
+                continue
+            at = met.get(peer.id)
+            token = b""
+            with suppress(*REFUSALS, ValueError, KeyError):
+                token = store.token(peer.id)
+            found[peer.id] = inside.Want(
+                peer=peer.id, globs=EVERYTHING, token=token,
+                epoch=at.epoch if at else 0, after=at.upto if at else 0, view=at.view if at else 0,
+            )  # fmt: skip
+        return tuple([found[key] for key in sorted(found)][:MOST_WANTED])
+
+    def contact(self, message: inside.Contact) -> None:
+        """A session that we opened has begun, or ended, or could not be had."""
+        peer, label = message.peer, self._keys.label(message.peer)
+        reason = "" if message.live else message.reason or "the session ended"
+        state, now = self._memory.state, self._now()
+        if message.live:
+            signals.met(state, peer, now, live=True, skew=message.skew)
+            self._seen(peer, message.address)
+            self.skewed(peer, message.skew)
+            self._log("info", f"in contact with '{label}' at {message.address}")
+        else:
+            signals.met(state, peer, now, reason=reason)
+            self._log("info", f"no contact with '{label}': {reason}")
+        self._events(
+            "contact", peer=peer, label=label, live=message.live, reason=reason,
+            address=message.address,
+        )  # fmt: skip
+
+    def visited(self, message: inside.Visited) -> None:
+        """A peer came in."""
+        self._seen(message.peer, message.address)
+        self.skewed(message.peer, message.skew)
+
+    def skewed(self, peer: str, skew: int) -> None:
+        """Say once if the clock of PEER is off by much, and once if it is not any more."""
+        wrong = abs(skew) >= WRONG_CLOCK
+        if wrong == (peer in self._wrong):
+            return
+        label = self._keys.label(peer)
+        if wrong:
+            self._wrong.add(peer)
+            side = "ahead of" if skew > 0 else "behind"
+            reason = f"{abs(skew) // 1000} s {side} ours"
+            self._log("warning", f"the clock of '{label}' is {reason}")
+        else:
+            self._wrong.discard(peer)
+            reason = "right again"
+            self._log("notice", f"the clock of '{label}' is right again")
+        self._audit("clock", peer=peer, label=label, reason=reason)
+
+    def _seen(self, peer: str, address: str) -> None:
+        """Note for `troth peer list` that PEER was spoken with."""
+        try:
+            seen.note(self._seen_in, peer, address, self._now() // 1000)
+        except OSError as error:
+            label = self._keys.label(peer)
+            self._log("warning", f"cannot note that '{label}' was here: {error.strerror}")

@@ -1,0 +1,109 @@
+"""What makes a run due without a word from anybody: a minute that begins, a lock that ends."""
+
+import asyncio
+import time
+
+from agent import signals
+from agent.runs import SCHEDULE, Runs, Terms
+from agent.timetable import USUAL, Timetable
+from policy.classes import BadExpression
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.log import Log
+    from agent.memory import Memory
+    from agent.options import Settings
+
+JUMP = 10.0  # seconds that a clock may be off before it has jumped
+SILENCE = 120  # minutes
+MAIL = ("mailto", "smtpserver")
+
+
+class Due:
+    """What makes RUNS due. NOW is the time at the start."""
+
+    def __init__(
+        self, settings: "Settings", log: "Log", memory: "Memory", runs: Runs, now: float
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        self._memory = memory
+        self._runs = runs
+        self._timetable = Timetable(())
+        self._splay = 0.0
+        self._splayed: asyncio.TimerHandle | None = None
+        self._minute = int(now // 60)
+        self._before = (now, steady())
+        self._waits: list[tuple[str, int]] = []
+        self._waited: set[tuple[str, int]] = set()
+
+    def obey(self, said: "dict[str, Any]") -> None:
+        """Take in what `troth controls` SAID of `body executor control`, or that it said nothing.
+
+        What the command line says goes before it.
+        """
+        body = said.get("executor", {})
+        expressions = body.get("schedule", USUAL)
+        if isinstance(expressions, str):
+            expressions = (expressions,)
+        if self._settings.schedule:
+            expressions = (self._settings.schedule,)
+        try:
+            self._timetable = Timetable(tuple(expressions), tuple(said.get("classes", ())))
+        except BadExpression as error:
+            self._log("error", f"schedule: {error}")
+        minutes = _number(self._settings.splay or body.get("splaytime"), 0)
+        self._splay = 60.0 * minutes * float(said.get("share", 0.0))
+        silence = 60.0 * _number(body.get("agent_expireafter"), SILENCE)
+        self._runs.terms = Terms(body.get("exec_command", ""), silence, said.get("host", ""))
+        if any(body.get(name) for name in MAIL):
+            self._log("warning", "not yet supported: mail ('mailto' of body executor control)")
+
+    def minute(self, now: float) -> None:
+        """Start a run if a minute has begun in which one is due."""
+        minute = int(now // 60)
+        if minute == self._minute or self._settings.once:
+            return
+        self._minute = minute
+        if self._splayed is None and self._timetable.due(now):
+            loop = asyncio.get_running_loop()
+            self._splayed = loop.call_later(self._splay, self._periodic)
+
+    def _periodic(self) -> None:
+        self._splayed = None
+        self._runs.want(SCHEDULE)
+
+    def note_locks(self) -> None:
+        """Read which locks hold back promises that have a signal."""
+        found = signals.waits(self._memory.state)
+        self._waits = [(path, until) for path, until, _ in found]
+        self._waited &= set(self._waits)
+
+    def locks(self, now: float) -> None:
+        """Start a run if one of them has ended."""
+        due = [wait for wait in self._waits if wait[1] <= now and wait not in self._waited]
+        if due:
+            self._waited.update(due)
+            self._runs.want(f"the lock of {due[0][0]} is over", woken=True)
+
+    def jumped(self, now: float) -> float:
+        """By how many seconds the clock of this host jumped since this was asked last, or 0."""
+        before, then = self._before
+        self._before = (now, steady())
+        by = (now - before) - (self._before[1] - then)
+        return by if abs(by) > JUMP else 0.0
+
+
+def steady() -> float:
+    """Seconds by the clock that does not jump, sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _number(value: object, usual: int) -> int:
+    """VALUE as a number, the USUAL one if it is none."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return usual
