@@ -122,14 +122,19 @@ def noted(written: "Written", ctx: "Context", done: "set[str]") -> None:
 
 
 def handle_of(value: "Any", ctx: "Context") -> str:
-    """The handle that VALUE gives: expanded, but not by iteration; then as classes are spelled."""
+    """The handle that VALUE gives: expanded, but not by iteration; then as classes are spelled.
+
+    It knows neither the promiser nor itself.
+    """
     from policy.values import canonify
 
-    wheels, ctx.wheels = ctx.wheels, {}
+    wheels, this, special = ctx.wheels, ctx.this, ctx.special
+    ctx.wheels, ctx.this = {}, {}
+    ctx.special = lambda name: None if name == "handle" else special(name)
     try:
         text = evaluate(value, ctx)
     except Unresolved:
         text = ""
     finally:
-        ctx.wheels = wheels
+        ctx.wheels, ctx.this, ctx.special = wheels, this, special
     return canonify(text if type(text) is str else "")

@@ -43,6 +43,24 @@ def test_a_handle_is_expanded_but_not_by_iteration(program: Program, policy: Pol
     assert said == ["R: first", "R: second", "R: a of___l_", "R: b of___l_"]
 
 
+def test_a_handle_knows_neither_the_promiser_nor_itself(program: Program, policy: Policy) -> None:
+    path = policy(
+        """bundle agent main
+{
+  vars:
+    "x" handle => "$(this.handle) $(this.promiser)", string => "$(this.handle)";
+  reports:
+    "$(x)";
+    "$(this.handle)" handle => "a $(this.handle) b";
+}
+"""
+    )
+
+    said = lines(program("cf-agent", "-Kf", path))
+
+    assert said == ["R: __this_handle____this_promiser_", "R: a___this_handle__b"]
+
+
 def test_a_called_bundle_keeps_its_variables(program: Program, policy: Policy) -> None:
     path = policy(
         """bundle agent main
