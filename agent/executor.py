@@ -112,6 +112,7 @@ class Executor:
 
     def sign(self) -> None:
         """Sign what runs have said, and pass it on."""
+        self._shifted()
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -153,10 +154,7 @@ class Executor:
 
     def look(self) -> None:
         """See whether whom we trust, or the clock, has changed; called twice a second."""
-        offset = self._offset()
-        if offset != self._last_offset:
-            self._last_offset = offset
-            self._certify()
+        self._shifted()
         if self._owes and self._set:
             self._say_all()
         before = self.keys.trust
@@ -219,6 +217,13 @@ class Executor:
             return None
         finally:
             self._reports.pop(number, None)
+
+    def _shifted(self) -> None:
+        """Tell the network half if our clock is shifted by something else now."""
+        offset = self._offset()
+        if offset != self._last_offset:
+            self._last_offset = offset
+            self._certify()
 
     # what we tell
 

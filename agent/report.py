@@ -1,5 +1,6 @@
 """What is shown at the end: of a plan the steps with their diffs, of a run what it came to."""
 
+import os
 import time
 
 from agent.log import STDERR
@@ -67,7 +68,7 @@ def planned(run: "Run") -> None:
     if settings.json:
         run.log.show(plan_json(steps, run.counts, settings.file, run.log.reports or []))
         return
-    seconds = time.time() - settings.now
+    seconds = _since(settings.now)
     run.log.show(plan_text(steps, run.counts, seconds, color=settings.color))
 
 
@@ -149,10 +150,19 @@ def _failed(counts: "Mapping[Outcome, int]") -> int:
     return sum(counts[outcome] for outcome in OUTCOMES if outcome >= Outcome.FAILED)
 
 
+def _since(begin: float) -> float:
+    """The seconds since BEGIN by the clock of this host, which the environment may shift."""
+    if not os.environ.get("TROTH_CLOCK"):
+        return time.time() - begin
+    from agent import clock
+
+    return clock.now() - begin
+
+
 def ran(run: "Run") -> None:
     """Say what RUN came to, on stderr, unless only errors are wanted."""
     if run.log.wants("notice"):
-        run.log.show(run_text(run.counts, run.left_alone, time.time() - run.settings.now), STDERR)
+        run.log.show(run_text(run.counts, run.left_alone, _since(run.settings.now)), STDERR)
 
 
 def run_text(counts: "Mapping[Outcome, int]", left_alone: int, seconds: float) -> str:
