@@ -120,11 +120,11 @@ class Host:
             "TZ": self.site.zone,
             "TROTH_WORKDIR": str(self.workdir),
             "TROTH_CACHE_DIR": str(self.site.cache),
-            **({"TROTH_CLOCK": str(self.home / "clock")} if self.offset else {}),
+            "TROTH_CLOCK": str(self.home / "clock"),
         }
 
     def shift(self, seconds: float) -> None:
-        """Let its clock be SECONDS ahead, from now on; before the daemon starts the first time."""
+        """Let its clock be SECONDS ahead, from now on."""
         self.offset = seconds
         told = self.home / "clock.new"
         told.write_text(f"{seconds}\n")

@@ -77,11 +77,10 @@ def test_daylight_saving_time(site: Sites, before_change: str) -> None:
     one, two = prepared(both)
     begin = datetime.fromisoformat(before_change).replace(tzinfo=UTC).timestamp()
     for host in both.hosts:
-        host.shift(begin - 60 - time.time())
+        host.shift(begin - 4 - time.time())
     started(one, two)
-    one.job("my_job", seconds=2.5)
-    for host in both.hosts:
-        host.shift(begin - time.time())
+    one.job("my_job", seconds=1)
+    time.sleep(max(0.0, begin + 1.5 - time.time() - one.offset))
 
     assert followed(one, two)
     one.job("my_job")

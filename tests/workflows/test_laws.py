@@ -203,11 +203,10 @@ def test_what_converges_sees_a_received_class_for_as_long_as_it_lives(site: Site
 @pytest.mark.parametrize(("mode", "count"), [("level", 3), ("each", 1), ("once", 1)])
 def test_a_command_may_want_the_level(site: Sites, mode: str, count: int) -> None:
     action = f'body action wanted\n{{\nifelapsed => "0";\nsignals => "{mode}";\n}}\n'
-    downstream = follows("up_go").replace('if_elapsed("0")', "wanted")
-    one, two = pair(site, downstream, "go")
-    files = policy(downstream)
-    files["promises.cf"] += action
-    two.policy(files)
+    one, two = pair(site, follows("up_go"), "go")
+    files = policy(follows("up_go").replace('if_elapsed("0")', "wanted"))
+    two.policy({name: text + action for name, text in files.items()})
+    two.run()
     one.run("-D", "do_go")
     two.waits_for("my_follow_up")
     for _ in range(2):
