@@ -1,0 +1,761 @@
+"""The parts of the daemon, each for itself: what is signed, kept, counted, watched, written."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal as numbers
+import socket
+import sqlite3
+import stat
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent import clock, controls, outputs, receiving, signals, signing
+from agent.audit import Audit, verify
+from agent.contacts import Contacts
+from agent.log import Log
+from agent.memory import Memory
+from agent.notify import Notify
+from agent.options import Settings
+from agent.runs import Runs, Terms
+from agent.signing import Rates, Signer
+from agent.timetable import Timetable, checked
+from agent.trusting import Keys
+from policy.classes import BadExpression
+from server.wire import inside
+from server.wire.keys import Identity, digest
+from server.wire.messages import Signed
+from server.wire.signals import Cause, Signal, read, sign, verified
+from server.wire.trust import Peer, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NOW = 1_800_000_000_000
+HOUR = 3_600_000
+RUN = bytes(16)
+
+
+class Heard:
+    """What was told, as pairs of event and fields; a log, too."""
+
+    talk = 2
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, event: str, *text: str, **fields: Any) -> None:
+        self.lines.append((event, {**fields, "text": "".join(text)}))
+
+    def show(self, text: str, fd: int = 1) -> None:
+        self.lines.append(("show", {"text": text}))
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [fields for event, fields in self.lines if event == name]
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    return Memory(str(tmp_path / "agent.db"), lambda: NOW / 1000, Heard())
+
+
+def grant(
+    memory: Memory, name: str, *, woken: bool = False, event: bool = True,
+    causes: tuple[Any, ...] = (), now: int = NOW,
+) -> None:  # fmt: skip
+    """Have a run say that the class NAME is set for an hour."""
+    source = signals.Source(RUN, event=event, woken=woken, causes=causes)
+
+    def work(db: sqlite3.Connection) -> bool:
+        return signals.grant(db, name, source, now, now + HOUR)
+
+    assert memory.state.do(work, default=False)
+
+
+def rows(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(query).fetchall()
+
+
+# signing
+
+
+def test_signals_are_numbered_in_order_and_verify(memory: Memory) -> None:
+    identity = Identity.new()
+    for name in ("a", "b", "a"):
+        grant(memory, name)
+
+    batch = Signer(memory, Heard()).look(identity, NOW)
+
+    assert batch is not None
+    found = [verified(identity.public, signed) for signed in batch.signed]
+    assert [(one.seq, one.first, one.name, one.kind) for one in found] == [
+        (1, 1, "a", "event"), (2, 2, "b", "event"), (3, 3, "a", "event")
+    ]  # fmt: skip
+    assert {one.epoch for one in found} == {batch.epoch} == {NOW}
+    assert batch.upto == 3
+
+
+def test_what_is_signed_is_on_disk_when_it_is_told(memory: Memory, tmp_path: Path) -> None:
+    grant(memory, "a")
+
+    Signer(memory, Heard()).look(Identity.new(), NOW)
+
+    assert memory.state.do(lambda db: db.execute("PRAGMA synchronous").fetchone(), None) == (2,)
+    assert rows(tmp_path / "agent.db", "SELECT seq FROM own") == [(1,)]
+    assert rows(tmp_path / "agent.db", "SELECT epoch, seq FROM log") == [(NOW, 1)]
+
+
+def test_nothing_is_told_that_could_not_be_written(memory: Memory, tmp_path: Path) -> None:
+    grant(memory, "a")
+    signer = Signer(memory, Heard())
+    signer.end(NOW)
+    with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON own BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        assert signer.look(Identity.new(), NOW) is None
+        assert signer.waits > 0
+        other.execute("DROP TRIGGER full")
+
+    memory._broken_at = 1.0  # long ago
+    batch = signer.look(Identity.new(), NOW)
+
+    assert batch is not None
+    assert (batch.upto, len(batch.signed)) == (1, 1)
+
+
+def test_the_numbers_go_on_after_a_restart(memory: Memory) -> None:
+    identity = Identity.new()
+    grant(memory, "a")
+    Signer(memory, Heard()).look(identity, NOW)
+    grant(memory, "b")
+
+    batch = Signer(memory, Heard()).look(identity, NOW + 5)
+
+    assert batch is not None
+    assert [(read(it.body).epoch, read(it.body).seq) for it in batch.signed] == [(NOW, 2)]
+
+
+def test_a_renewal_names_what_it_renews(memory: Memory) -> None:
+    identity, signer = Identity.new(), Signer(memory, Heard())
+    grant(memory, "up", event=False)
+    signer.look(identity, NOW)
+    later = NOW + HOUR // 2 + 1
+    grant(memory, "up", event=False, now=later)
+
+    batch = signer.look(identity, later)
+
+    assert batch is not None
+    assert [(it.seq, it.first) for it in map(read, [one.body for one in batch.signed])] == [(2, 1)]
+
+
+def receive(
+    memory: Memory, origin: Identity, name: str, causes: tuple[Cause, ...] = (), seq: int = 1
+) -> tuple[str, int, int]:
+    """Have received a signal; what names it."""
+    signal = Signal(
+        origin=origin.public, epoch=1, seq=seq, kind="event", name=name, first=seq, run=RUN,
+        granted=NOW, expires=NOW + HOUR, causes=causes,
+    )  # fmt: skip
+    made = sign(origin, signal)
+    incoming = signals.Incoming(signal, made.body, made.signature, HOUR)
+    assert signals.receive(memory.state, origin.id, [incoming], (1, seq, 1), NOW) is not None
+    return origin.id, 1, seq
+
+
+def test_causes_are_told_with_theirs(memory: Memory) -> None:
+    first, second = Identity.new(), Identity.new()
+    far = Cause(digest(first.public), 7, 8, "begun")
+    grant(memory, "done", causes=(receive(memory, second, "halfway", (far,)),))
+
+    batch = Signer(memory, Heard()).look(Identity.new(), NOW)
+
+    assert batch is not None
+    causes = read(batch.signed[0].body).causes
+    assert causes == (far, Cause(digest(second.public), 1, 1, "halfway"))
+
+
+@pytest.mark.parametrize("name", ["ping", "other"])
+def test_what_goes_in_a_circle_is_not_said(memory: Memory, name: str) -> None:
+    """Ours led to theirs: theirs must not lead to ours again, though to something else."""
+    us, them, heard = Identity.new(), Identity.new(), Heard()
+    ours = Cause(digest(us.public), 1, 1, "ping")
+    grant(memory, name, causes=(receive(memory, them, "pong", (ours,)),))
+    signer = Signer(memory, heard)
+    signer.own = signing.digests(us.public)
+
+    batch = signer.look(us, NOW)
+
+    assert (batch is None) == (name == "ping")
+    assert len(heard.events("circle")) == (name == "ping")
+    assert signals.unsigned(memory.state) == []
+
+
+def test_a_chain_ends_after_sixteen_causes(memory: Memory) -> None:
+    heard = Heard()
+    chain = tuple(Cause(bytes([n]) * 32, 1, n, "link") for n in range(16))
+    grant(memory, "next", causes=(receive(memory, Identity.new(), "link", chain),))
+
+    assert Signer(memory, heard).look(Identity.new(), NOW) is None
+    assert "16" in heard.events("circle")[0]["reason"]
+
+
+def test_runs_that_signals_started_grant_a_class_six_times_a_minute(memory: Memory) -> None:
+    heard, identity = Heard(), Identity.new()
+    for _ in range(8):
+        grant(memory, "busy", woken=True)
+    grant(memory, "busy")
+    grant(memory, "calm", woken=True)
+    signer = Signer(memory, heard)
+
+    batch = signer.look(identity, NOW)
+
+    assert batch is not None
+    assert [read(one.body).name for one in batch.signed] == ["busy"] * 6 + ["calm"]
+    assert 0 < signer.waits <= 60
+    assert len(signals.unsigned(memory.state)) == 3
+    assert heard.events("surplus")[0]["count"] == 3
+
+
+def test_rates_are_those_of_the_last_minute() -> None:
+    rates = Rates()
+
+    assert [rates.allow("c", 0.0) for _ in range(7)] == [True] * 6 + [False]
+    assert rates.pause(10.0) == 50.0
+    assert rates.allow("c", 60.0)
+    assert sum(rates.allow(f"c{n}", 61.0) for n in range(70)) == 59
+
+
+# receiving
+
+
+class Receipt:
+    """A receiver, whom it trusts, and what it told."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.peer = Identity.new()
+        entry = Peer(id=self.peer.id, label="Host1", key=self.peer.public)
+        self.trust = receiving_trust({entry.id: entry})
+        self.heard = Heard()
+        self.stored: list[int] = []
+        self.woken: list[str] = []
+        self.receiver = receiving.Receiver(
+            memory, self.heard, self.heard, self.heard, self.stored.append, self.woken.append,  # type: ignore[arg-type]  # a log is what is called
+        )  # fmt: skip
+        signals.ask(memory.state, [("Host1", "did_.*", self.peer.id)], NOW)
+
+    def signal(self, name: str = "did_it", **more: Any) -> Signed:
+        given = {
+            "origin": self.peer.public, "epoch": 1, "seq": 1, "kind": "event", "name": name,
+            "run": RUN, "granted": NOW, "expires": NOW + HOUR, **more,
+        }  # fmt: skip
+        given.setdefault("first", given["seq"])
+        return sign(self.peer, Signal(**given))
+
+    def take(self, *signed: Signed, n: int = 1, skew: int = 0, upto: int = 9) -> None:
+        message = inside.Received(
+            n=n, peer=self.peer.id, epoch=1, upto=upto, view=1, skew=skew, signals=signed
+        )
+        self.receiver.take(message, self.trust, NOW)
+
+    def live(self) -> list[str]:
+        return [one.name for one in signals.live(self.memory.state, NOW)]
+
+
+def receiving_trust(peers: dict[str, Peer], revoked: frozenset[str] = frozenset()) -> Any:
+    from server.wire.trust import Trust
+
+    return Trust(peers, revoked)
+
+
+@pytest.fixture
+def receipt(memory: Memory) -> Receipt:
+    return Receipt(memory)
+
+
+def test_a_signal_is_kept_then_acknowledged_then_starts_a_run(receipt: Receipt) -> None:
+    receipt.take(receipt.signal())
+
+    assert receipt.live() == ["did_it"]
+    assert receipt.stored == [1]
+    assert receipt.woken == ["did_it of Host1"]
+    assert signals.contacts(receipt.memory.state)[receipt.peer.id].upto == 9
+
+
+@pytest.mark.parametrize("name", ["undid_it", "did"])
+def test_what_nobody_asked_for_is_kept_and_starts_nothing(receipt: Receipt, name: str) -> None:
+    receipt.take(receipt.signal(name))
+
+    assert (receipt.live(), receipt.woken) == ([name], [])
+
+
+def test_a_forged_signal_is_refused(receipt: Receipt) -> None:
+    signed = receipt.signal()
+    forged = Signed(signed.body.replace(b"did_it", b"did_me"), signed.signature)
+
+    receipt.take(forged, receipt.signal("did_that", seq=2))
+
+    assert receipt.live() == ["did_that"]
+    assert receipt.heard.events("refused")[0]["label"] == "Host1"
+
+
+def test_a_signal_of_somebody_else_is_refused(receipt: Receipt) -> None:
+    other = Receipt(receipt.memory)
+
+    receipt.take(other.signal())
+
+    assert receipt.live() == []
+
+
+def test_a_revoked_peer_is_not_heard(receipt: Receipt) -> None:
+    receipt.trust = receiving_trust(receipt.trust.peers, frozenset((receipt.peer.id,)))
+
+    receipt.take(receipt.signal())
+
+    assert (receipt.live(), receipt.stored, receipt.woken) == ([], [], [])
+    assert receipt.heard.events("refused")
+
+
+def test_what_is_over_is_counted_and_acknowledged(receipt: Receipt) -> None:
+    receipt.take(receipt.signal(granted=NOW - HOUR, expires=NOW - 1))
+
+    assert (receipt.live(), receipt.stored, receipt.woken) == ([], [1], [])
+    assert receipt.heard.events("expired")[0]["count"] == 1
+
+
+def test_what_is_left_is_counted_by_the_clock_of_the_origin(receipt: Receipt) -> None:
+    """Theirs is an hour ahead: by ours it was granted in the future, and lives as long as it says.
+
+    Theirs is two hours ahead: it is over.
+    """
+    receipt.take(receipt.signal(granted=NOW + HOUR, expires=NOW + HOUR + 5000), skew=HOUR)
+    receipt.take(receipt.signal("did_late", seq=2), skew=2 * HOUR, n=2)
+
+    assert receipt.live() == ["did_it"]
+    assert signals.live(receipt.memory.state, NOW + 4999)
+    ends = receipt.memory.state.do(
+        lambda db: db.execute("SELECT ends FROM received").fetchone()[0], 0
+    )
+    assert ends == NOW + 5000
+
+
+def test_the_same_signal_twice_starts_one_run(receipt: Receipt) -> None:
+    for n in (1, 2):
+        receipt.take(receipt.signal(), n=n)
+
+    assert (receipt.stored, receipt.woken) == ([1, 2], ["did_it of Host1"])
+
+
+def test_a_renewal_starts_no_run(receipt: Receipt) -> None:
+    receipt.take(receipt.signal(kind="state"))
+    receipt.take(receipt.signal(kind="state", seq=2, first=1), n=2)
+
+    assert (receipt.live(), receipt.woken) == (["did_it"], ["did_it of Host1"])
+
+
+def test_a_renewal_of_what_we_never_heard_starts_one(receipt: Receipt) -> None:
+    receipt.take(receipt.signal(kind="state", seq=2, first=1))
+
+    assert receipt.woken == ["did_it of Host1"]
+
+
+def test_a_number_with_two_meanings_ends_the_trust_in_an_epoch(receipt: Receipt) -> None:
+    receipt.take(receipt.signal("did_this"))
+    receipt.take(receipt.signal("did_that"), n=2)
+
+    assert receipt.live() == []
+    assert receipt.heard.events("equivocation")
+    assert signals.clear(receipt.memory.state, receipt.peer.id)
+    assert receipt.live() == ["did_this"]
+
+
+def test_what_cannot_be_kept_is_not_acknowledged_until_it_is(
+    receipt: Receipt, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON received BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        receipt.take(receipt.signal())
+        receipt.take(receipt.signal("did_more", seq=2), n=2)
+        assert receipt.stored == []
+        other.execute("DROP TRIGGER full")
+
+    receipt.memory._broken_at = 1.0  # long ago
+    receipt.receiver.again(receipt.trust, NOW + 1000)
+
+    assert (receipt.stored, receipt.live()) == ([1, 2], ["did_it", "did_more"])
+
+
+def test_what_came_before_we_started_is_a_reason_for_a_run(receipt: Receipt) -> None:
+    assert receiving.wakeful(receipt.memory, receipt.trust, NOW) == ""
+
+    receipt.take(receipt.signal())
+
+    assert "did_it of Host1" in receiving.wakeful(receipt.memory, receipt.trust, NOW)
+
+
+# whom we trust, whom we visit
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Keys:
+    work = tmp_path / "work"
+    work.mkdir(mode=0o700)
+    Store(f"{work}/ppkeys", NOW // 1000).create()
+    return Keys(str(work), lambda: NOW / 1000, Log("none"))
+
+
+def peer_of(own: Keys, label: str) -> Peer:
+    identity = Identity.new()
+    entry = Peer(id=identity.id, label=label, key=identity.public, addresses=("127.0.0.1:1",))
+    own.store().add(entry)
+    return entry
+
+
+def test_changes_of_trust_are_seen(own: Keys) -> None:
+    assert own.look()
+    entry = peer_of(own, "Host1")
+    assert own.look()
+    assert [peer.label for peer in own.message().peers] == ["Host1"]
+    own.store().invite("Host2", ("127.0.0.1",), 60)
+    assert own.look()
+    assert own.message().enrolling
+    own.store().revoke(entry.id)
+    assert own.look()
+    assert own.message().peers == ()
+
+
+def test_a_file_that_cannot_be_read_takes_trust_from_nobody_else(own: Keys) -> None:
+    good, bad = peer_of(own, "Host1"), peer_of(own, "Host2")
+    own.look()
+    os.chmod(f"{own.path}/root-{bad.id}.pub", 0o666)  # noqa: S103  # that is the mistake
+    own.store().revoke(good.id)
+    own.look()
+
+    assert [peer.label for peer in own.message().peers] == ["Host2"]
+
+
+def test_peers_that_policy_asked_are_wanted(own: Keys, memory: Memory) -> None:
+    entry = peer_of(own, "Host1")
+    own.look()
+    heard = Heard()
+    signals.ask(memory.state, [("Host1", "did_.*", ""), ("nobody", ".*", "")], NOW)
+    contacts = Contacts("", memory, own, lambda: NOW, heard, heard, heard)  # type: ignore[arg-type]  # a log is what is called
+
+    assert [(want.peer, want.globs, want.after) for want in contacts.wants()] == [
+        (entry.id, ("*",), 0)
+    ]
+
+
+def test_a_wrong_clock_is_reported_once(own: Keys, memory: Memory, tmp_path: Path) -> None:
+    entry = peer_of(own, "Host1")
+    own.look()
+    heard = Heard()
+    contacts = Contacts(str(tmp_path), memory, own, lambda: NOW, heard, heard, heard)  # type: ignore[arg-type]  # a log is what is called
+
+    for skew in (1000, HOUR, HOUR, 0):
+        contacts.visited(inside.Visited(peer=entry.id, address="127.0.0.1", skew=skew))
+
+    assert [line["reason"] for line in heard.events("clock")] == [
+        "3600 s ahead of ours", "right again"
+    ]  # fmt: skip
+
+
+# the audit log
+
+
+def test_the_chain_shows_what_was_changed(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(str(path), lambda: NOW / 1000, Heard())
+    for number in range(4):
+        audit("denied", peer=f"p{number}", count=number)
+    audit.close()
+    lines = path.read_text().splitlines()
+
+    assert verify(lines) == (4, [])
+    assert verify(lines[1:]) == (3, [])
+    assert verify([*lines[:1], lines[1].replace("p1", "p9"), *lines[2:]])[1]
+    assert "number 3 follows 1" in verify([lines[0], *lines[2:]])[1][0]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(lines[2])["peer"] == "p2"
+    assert "count" not in json.loads(lines[0])
+
+
+def test_the_chain_goes_on_after_a_restart_and_in_the_next_file(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(str(path), lambda: 1.0, Heard())
+    audit("start")
+    audit.close()
+    with path.open("a") as file:
+        file.write('{"n":2,"wall"')  # the power went
+    audit = Audit(str(path), lambda: 1.0, Heard())
+    audit("start")
+    path.rename(tmp_path / "old")
+    audit.reopen()
+    audit("stop")
+    lines = (tmp_path / "old").read_text().splitlines() + path.read_text().splitlines()
+
+    assert [json.loads(line)["n"] for line in lines if line.endswith("}")] == [1, 2, 3]
+    assert verify(lines) == (3, ["line 2: this is no line of the log"])
+
+
+# time
+
+
+@pytest.mark.parametrize(
+    ("told", "offset"), [("3600", 3600.0), ("-1.5", -1.5), ("", 0.0), ("x", 0.0), ("nan", 0.0)]
+)
+def test_the_environment_shifts_the_clock(
+    monkeypatch: pytest.MonkeyPatch, told: str, offset: float
+) -> None:
+    monkeypatch.setenv("TROTH_CLOCK", told)
+
+    assert clock.offset() == offset
+    assert abs(clock.now() - time.time() - offset) < 1
+
+
+def test_a_file_that_shifts_the_clock_is_read_each_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "clock"
+    monkeypatch.setenv("TROTH_CLOCK", str(path))
+
+    found = [clock.offset()]
+    for text in ("60\n", "-60\n"):
+        path.write_text(text)
+        found.append(clock.offset())
+
+    assert found == [0.0, 60.0, -60.0]
+
+
+@pytest.mark.parametrize(
+    ("expressions", "due"),
+    [
+        (("Min00",), True),
+        (("Min05", "Hr01.linux"), False),
+        (("Hr00.Min00_05.linux",), True),
+        (("!linux", "any"), True),
+        ((), False),
+    ],
+)
+def test_a_run_is_due_by_class(
+    monkeypatch: pytest.MonkeyPatch, expressions: tuple[str, ...], due: bool
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    midnight = 1_800_000_000 // 86400 * 86400.0
+
+    assert Timetable(expressions, ("linux",)).due(midnight + 30) == due
+
+
+def test_the_usual_schedule_is_every_five_minutes() -> None:
+    table = Timetable()
+
+    assert sum(table.due(minute * 60.0) for minute in range(60)) == 12
+
+
+def test_a_schedule_that_means_nothing_is_refused() -> None:
+    assert checked("Hr00 Min00")
+    assert checked("Hr00.Min00") == ""
+    with pytest.raises(BadExpression):
+        Timetable(("(",))
+
+
+def test_the_share_of_a_host_is_that_of_the_reference() -> None:
+    assert controls.share("The quick brown fox jumps over the lazy dog") == 0x519E91F5 / 2**32
+    assert 0 <= controls.share("web7+10.0.0.7+0") < 1
+
+
+# runs
+
+
+class Lab:
+    """Runs of shell commands, in a loop."""
+
+    def __init__(self, tmp_path: Path, memory: Memory, command: str, silence: float = 60.0) -> None:
+        self.heard = Heard()
+        self.ended: list[int] = []
+        self.bell = asyncio.Semaphore(0)
+        self.work = tmp_path / "runs"
+        self.work.mkdir()
+        settings = Settings({"workdir": str(self.work), "file": "none"})
+        self.runs = Runs(
+            asyncio.get_running_loop(), settings, self.heard, memory, lambda: NOW / 1000,  # type: ignore[arg-type]  # a log is what is called
+            self.heard, self._ended,
+        )  # fmt: skip
+        self.runs.terms = Terms(command, silence, "web7.example")
+        self.runs.open()
+
+    def _ended(self, status: int) -> None:
+        self.ended.append(status)
+        self.bell.release()
+
+    async def over(self, times: int = 1) -> None:
+        async with asyncio.timeout(10):
+            for _ in range(times):
+                await self.bell.acquire()
+
+    def outputs(self) -> list[Path]:
+        return sorted((self.work / "outputs").glob("cf_*"))
+
+
+def test_what_a_run_says_is_kept_and_logged(tmp_path: Path, memory: Memory) -> None:
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "echo one; echo; echo two >&2; printf three; exit 6")
+        lab.runs.want("schedule")
+        await lab.over()
+        return lab
+
+    lab = asyncio.run(go())
+
+    assert lab.ended == [6]
+    (output,) = lab.outputs()
+    assert output.read_text() == "one\ntwo\nthree\n"
+    assert output.name.startswith("cf_web7_example__1800000000_Fri_Jan_15_")
+    assert os.readlink(output.parent / "previous") == output.name
+    assert [line["text"] for line in lab.heard.events("show")] == [
+        "agent: one", "agent: two", "agent: three"
+    ]  # fmt: skip
+
+
+def test_what_says_nothing_leaves_no_output(tmp_path: Path, memory: Memory) -> None:
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "true")
+        lab.runs.want("schedule")
+        await lab.over()
+        return lab
+
+    lab = asyncio.run(go())
+
+    assert (lab.ended, (lab.work / "outputs").exists()) == ([0], False)
+
+
+def test_wake_ups_during_a_run_start_one_more(tmp_path: Path, memory: Memory) -> None:
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, 'echo "woken $TROTH_WOKEN"; sleep 0.1')
+        lab.runs.want("schedule")
+        for number in range(5):
+            lab.runs.want(f"signal {number}", woken=True)
+        await lab.over(2)
+        await asyncio.sleep(0.05)
+        return lab
+
+    lab = asyncio.run(go())
+
+    assert lab.ended == [0, 0]
+    assert [output.read_text() for output in lab.outputs()] == ["woken \n", "woken 1\n"]
+
+
+def test_nothing_starts_before_it_is_known_how(tmp_path: Path, memory: Memory) -> None:
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "true")
+        lab.runs.close()
+        lab.runs.want("early", woken=True)
+        assert lab.runs.current is None
+        lab.runs.open()
+        await lab.over()
+        return lab
+
+    assert asyncio.run(go()).ended == [0]
+
+
+def test_who_says_nothing_for_too_long_is_ended_with_its_children(
+    tmp_path: Path, memory: Memory
+) -> None:
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "sleep 60 & sleep 60; wait", silence=0.05)
+        lab.runs.want("schedule")
+        await asyncio.sleep(0.1)
+        lab.runs.check()
+        await lab.over()
+        return lab
+
+    lab = asyncio.run(go())
+
+    assert lab.ended == [-numbers.SIGTERM]
+    assert "agent_expireafter" in lab.heard.events("error")[0]["text"]
+
+
+def test_who_goes_on_talking_is_not_ended(tmp_path: Path, memory: Memory) -> None:
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "for i in 1 2 3 4 5; do echo $i; sleep 0.3; done", silence=1.2)
+        lab.runs.want("schedule")
+        while not lab.ended:
+            lab.runs.check()
+            await asyncio.sleep(0.01)
+        return lab
+
+    assert asyncio.run(go()).ended == [0]
+
+
+def test_a_run_for_a_signal_that_is_killed_is_tried_again(
+    tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.runs.RETRIES", (0.01, 0.01))
+
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "kill -9 $$")
+        lab.runs.want("signal", woken=True)
+        await lab.over(3)
+        await asyncio.sleep(0.1)
+        return lab
+
+    assert asyncio.run(go()).ended == [-9, -9, -9]
+
+
+def test_what_a_run_leaves_behind_may_still_talk(tmp_path: Path, memory: Memory) -> None:
+    """A child that is left in the background is not waited for, nor is its pipe closed."""
+
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "(sleep 0.2; echo late) & echo early")
+        lab.runs.want("schedule")
+        await lab.over()
+        assert lab.outputs()[0].read_text() == "early\n"
+        await asyncio.sleep(0.4)
+        return lab
+
+    lab = asyncio.run(go())
+
+    assert lab.outputs()[0].read_text() == "early\nlate\n"
+
+
+def test_old_outputs_are_removed(tmp_path: Path) -> None:
+    for name, age in (("cf_old", 31), ("cf_new", 29), ("mine", 31)):
+        path = tmp_path / name
+        path.write_text("")
+        os.utime(path, (NOW / 1000 - age * 86400,) * 2)
+
+    outputs.prune(str(tmp_path), NOW / 1000)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cf_new", "mine"]
+
+
+# systemd
+
+
+def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "s"))
+        sock.settimeout(1)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "s"))
+        monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+        told = Notify()
+        says: list[Callable[[], None]] = [told.ready, told.reloading, told.stopping, told.alive]
+        for say in says:
+            say()
+        heard = [sock.recv(512).decode() for _ in range(4)]
+
+    assert heard[0].startswith("READY=1")
+    assert "RELOADING=1" in heard[1]
+    assert "MONOTONIC_USEC=" in heard[1]
+    assert heard[2:] == ["STOPPING=1", "WATCHDOG=1"]
+    assert "NOTIFY_SOCKET" not in os.environ
