@@ -337,8 +337,10 @@ class Executor:
         self._ready()
 
     def _received(self, message: inside.Received) -> None:
-        self.receiver.take(message, self.keys.trust, self.now())
-        self.contacts.skewed(message.peer, message.skew)
+        now = self.now()
+        self.receiver.take(message, self.keys.trust, now)
+        skew = message.clock - now if message.clock else message.skew
+        self.contacts.skewed(message.peer, skew)
 
     def _joined(self, message: inside.Joined) -> None:
         self.admission.joined(message)

@@ -60,7 +60,8 @@ class Receiver:
 
     def _kept(self, message: Received, peer: "Peer", now: int) -> bool:
         """Whether MESSAGE of PEER, which came at NOW, is on disk."""
-        batch = inbox.verify(peer.key, message.signals, now + message.skew)
+        theirs = message.clock or now + message.skew
+        batch = inbox.verify(peer.key, message.signals, theirs)
         for reason in batch.bad[:1]:
             self._log("error", f"'{peer.label}' sent a signal that is refused: {reason}")
             self._audit(

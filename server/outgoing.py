@@ -101,9 +101,6 @@ class Outgoing:
         """Hand what a peer SAID to the executor; the number by which it will be `stored`."""
         self._number += 1
         self._received[self._number] = visit
-        skew = session.peer.skew
-        if said.clock and self.terms is not None:  # clocks may have jumped since the handshake
-            skew = said.clock - self.terms().clock
         self.tell(
             Received(
                 n=self._number,
@@ -111,7 +108,8 @@ class Outgoing:
                 epoch=said.epoch,
                 upto=said.upto,
                 view=said.view,
-                skew=skew,
+                skew=session.peer.skew,
+                clock=said.clock,
                 signals=said.signals,
             )
         )

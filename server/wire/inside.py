@@ -156,7 +156,8 @@ class Ready(Message, frozen=True, tag="ready"):
 class Received(Message, frozen=True, tag="received"):
     """Signals that PEER sent, not verified for you; nothing else is there up to UPTO of EPOCH.
 
-    SKEW is what the peer's clock is ahead of ours, in milliseconds.
+    SKEW is what the peer's clock was ahead of ours in the handshake, in milliseconds; CLOCK what it
+    showed when this was sent, 0 if it does not say.
     """
 
     n: int
@@ -166,6 +167,7 @@ class Received(Message, frozen=True, tag="received"):
     view: Sequence
     skew: int
     signals: tuple[Signed, ...]
+    clock: Sequence = 0
 
 
 class Contact(Message, frozen=True, tag="contact"):
