@@ -72,6 +72,10 @@ def begin(settings: "Settings", log: "Log") -> "tuple[Any, Callable[..., int]]":
     if os.fork():
         os._exit(0)
     os.chdir("/")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):  # nobody is to wait for what we and our children do not say
+        os.dup2(nowhere, number)
+    os.close(nowhere)
     return Voice(log, _syslog(settings.program)), lambda status: _tell(mouth, status)
 
 
@@ -82,13 +86,9 @@ def _told(ear: int) -> int:
 
 
 def _tell(mouth: int, status: int) -> int:
-    """Let who was called end, and let go of its terminal."""
+    """Let who was called end."""
     os.write(mouth, bytes([status]))
     os.close(mouth)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):
-        os.dup2(nowhere, number)
-    os.close(nowhere)
     return status
 
 
