@@ -74,13 +74,14 @@ def _start(name: str, module: str, argv: list[str]) -> int:
 
     from agent import log, options
 
-    now = time.time()
+    now, begun = time.time(), time.monotonic()
     if os.environ.get("TROTH_CLOCK"):
         from agent import clock
 
         now = clock.now()
     try:
         settings = options.parse(name, argv, os.environ, now)
+        settings.begun = begun
     except options.Usage as error:
         from agent import help as helps
 

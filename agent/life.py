@@ -98,7 +98,7 @@ def _remembered(run: Run) -> None:
     from agent.state import State
 
     settings, ctx = run.settings, run.ctx
-    run.state = State(f"{run.workdir}/state/agent.db", run.log, settings.now)
+    run.state = State(f"{run.workdir}/state/agent.db", run.log, settings.now, settings.begun)
     for name, tags in run.state.classes().items():
         if name not in settings.negates:
             ctx.soft[name] = tags

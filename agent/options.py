@@ -26,6 +26,7 @@ class Settings:
     files: tuple[str, ...] = ()  # as named on the command line
     workdir: str = ""
     now: float = 0.0
+    begun: float = 0.0  # NOW by the clock that does not jump; 0: unknown
     timezone: str | None = None
     defines: tuple[str, ...] = ()
     negates: tuple[str, ...] = ()

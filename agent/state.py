@@ -76,19 +76,22 @@ SCHEMA = (
 
 
 class State:
-    """The file at PATH. NOW is the start of the run, in seconds; LOG takes a level and a text."""
+    """The file at PATH. NOW is the start of the run, in seconds, BEGUN the same by the clock that
+    does not jump; LOG takes a level and a text."""
 
     __slots__ = (
         "_db", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_saw", "_seen", "_stamps",
         "broken",
     )  # fmt: skip
 
-    def __init__(self, path: str, log: "Callable[[str, str], None]", now: float) -> None:
+    def __init__(
+        self, path: str, log: "Callable[[str, str], None]", now: float, begun: float = 0.0
+    ) -> None:
         self.broken = False
         self._path = path
         self._log = log
         self._now = now
-        self._monotonic = time.monotonic()
+        self._monotonic = begun or time.monotonic()
         self._db: Connection | None = None
         self._pid = 0
         self._stamps: dict[bytes, int] = {}
