@@ -203,10 +203,20 @@ def container(
         reference = value[2:-1]
     found = named(ctx, reference, scalars=scalars)
     if found is None and primitives:
-        found = _selected(ctx, reference)
+        found = _selected(ctx, outright(ctx, reference))
     if found is None:
         raise Failed(value)
     return found
+
+
+def outright(ctx: "Context", reference: str) -> str:
+    """REFERENCE as functions take it: `b.v` means a bundle of the namespace `default`."""
+    if ctx.frame.namespace == "default":
+        return reference
+    namespace, scope, _, _ = ctx.reference(reference)
+    if scope is None or namespace is not None or scope in SPECIAL_SCOPES:
+        return reference
+    return f"default:{reference}"
 
 
 def named(ctx: "Context", reference: str, *, scalars: bool = False) -> "Any":
@@ -214,13 +224,15 @@ def named(ctx: "Context", reference: str, *, scalars: bool = False) -> "Any":
 
     A classic array, or what lies below some of its indices, becomes nested dicts.
     """
-    variable = ctx.variable(reference)
-    held = variable.value if variable is not None else _selected(ctx, reference)
+    full = outright(ctx, reference)
+    variable = ctx.variable(full)
+    held = variable.value if variable is not None else _selected(ctx, full)
     if isinstance(held, tuple):
         return list(held)
     if isinstance(held, (dict, list)) or (scalars and held is not None):
         return held
-    return _array(ctx, reference)
+    found = _array(ctx, full)
+    return _array(ctx, reference) if found is None and full != reference else found
 
 
 def _selected(ctx: "Context", reference: str) -> "Any":

@@ -1,6 +1,6 @@
 """Functions about what has a name: variables, classes, bundles, their tags, and who called whom."""
 
-from policy import regexp
+from policy import regexp, values
 from policy.context import SPECIAL_SCOPES, Variable, descend
 from policy.functions.arguments import pattern as compiled
 from policy.functions.arguments import refusal
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def owner(ctx: "Context", name: str) -> tuple[Variable, tuple[str, ...]] | None:
     """The variable that NAME means or leads into, and the indices that go on from there."""
+    name = values.outright(ctx, name)
     bound = ctx.lookup(name) if "[" not in name else None
     exact = ctx.variable(name)
     if exact is not None:

@@ -379,6 +379,7 @@ def _formatted(ctx: "Context", written: str, argument: "Any") -> str:
 def _shown(ctx: "Context", argument: "Any") -> str:
     """A container as JSON; a list of strings that is named as policy writes it."""
     if isinstance(argument, str):
+        argument = values.outright(ctx, argument)
         variable = ctx.variable(argument)
         if variable is not None and variable.type == "slist":
             items = [item.replace('"', '\\"') for item in variable.value]
