@@ -224,10 +224,6 @@ def _stricter(theirs: Any, ours: Any) -> bool:
     return _dead(theirs, ours) or _refused(theirs, ours)
 
 
-def _empty(theirs: Any, _: Any) -> bool:
-    return bool(theirs == [])
-
-
 def _zeros(theirs: Any, ours: Any) -> bool:
     left, right = (re.sub(r"-(0\b)", r"\1", json.dumps(it)) for it in (theirs, ours))
     return left == right
@@ -251,7 +247,7 @@ KNOWN: tuple[Known, ...] = (
         _stricter,
     ),
     Known("", "3.21 writes keys of JSON unescaped", lambda it, ours: it == "DEAD" and _keys(ours)),
-    Known("getindices", "lists have positions as their indices since 3.26", _empty),
+    Known("getindices", "lists have positions as their indices since 3.26"),
     Known("valid(json|data)", "what follows the text is an error since 3.22", _refused),
     Known("validdata", "only containers are data since 3.26", _refused),
     Known(r"\\u", r"JSON escapes of the form \u00XX are decoded since 3.28"),
