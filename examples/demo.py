@@ -28,6 +28,7 @@ class Event(NamedTuple):
     at: float
     column: int
     text: str
+    source: int = -1  # the column of the host that told it
 
 
 def say(text: str) -> None:
@@ -63,13 +64,13 @@ def introduce(site: Site) -> None:
 
 def signals(host: Host, since: float) -> list[Event]:
     """What HOST said and heard SINCE."""
-    labels = {other.id: other.label for other in host.site.hosts}
+    others = {other.id: other for other in host.site.hosts}
     said = host.rows("SELECT granted, class FROM own WHERE granted >= ?", int(since * 1000))
     heard = host.rows("SELECT at, class, origin FROM received WHERE at >= ?", int(since * 1000))
     return [
         *[Event(at / 1000, host.number, f"signals '{name}'") for at, name in said],
         *[
-            Event(at / 1000, host.number, f"hears '{name}' of {labels.get(origin, '?')}")
+            Event(at / 1000, host.number, f"hears '{name}'", others[origin].number)
             for at, name, origin in heard
         ],
     ]
@@ -91,12 +92,16 @@ def timeline(site: Site, more: list[Event]) -> None:
     since = more[0].at
     events = [event for host in site.hosts for event in (*signals(host, since), *jobs(host, since))]
     print()
-    print(f"{BOLD}{'ms':>6}  " + "".join(f"{label:{WIDTH}}" for label in LABELS) + PLAIN)
+    head = "".join([f"{label:{WIDTH}}" for label in LABELS]).rstrip()
+    print(f"{BOLD}{'ms':>6}  {head}{PLAIN}")
     for event in sorted([*events, *more]):
         ms = (event.at - since) * 1000
-        left = "".join(f"{'|':{WIDTH}}" for _ in range(event.column))
-        right = "".join(f"{'|':{WIDTH}}" for _ in range(event.column + 1, len(LABELS)))
-        print(f"{ms:6.0f}  {left}{event.text:{WIDTH}}{right}".rstrip())
+        columns = [f"{'|':{WIDTH}}"] * len(LABELS)
+        columns[event.column] = f"{event.text:{WIDTH}}"
+        if 0 <= event.source < event.column:
+            arrow = "|" + "-" * ((event.column - event.source) * WIDTH - 3) + "> "
+            columns[event.source : event.column] = [arrow]
+        print(f"{ms:6.0f}  {''.join(columns)}".rstrip())
     print(flush=True)
 
 
