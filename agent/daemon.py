@@ -9,19 +9,17 @@ import os
 import signal
 from contextlib import suppress
 
-from agent import background, clock, outputs, roles, signals
+from agent import clock, outputs, roles, signals
 from agent.audit import Audit
 from agent.control import SOCKET, Control
 from agent.due import Due
 from agent.events import Events
-from agent.executor import Executor, listening
+from agent.executor import Executor
 from agent.granted import Policy
 from agent.memory import Memory
 from agent.notify import Notify
 from agent.roles import ROLES
 from agent.runs import KILL_SECONDS, Runs
-from agent.timetable import checked
-from server.wire.transport import BadAddress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,46 +38,23 @@ HOUR = 3600
 EXIT_FAILED = 1
 
 
-class Refused(Exception):
-    """Why the daemon does not start."""
-
-
-def main(settings: "Settings", log: "Log") -> int:
-    """`troth daemon`, `troth serve`, `cf-execd`, `cf-serverd`: 0 when it ended as it was asked."""
-    settings.file = os.path.abspath(settings.file)
-    try:
-        _sensible(settings)
-        locks = roles.locked(settings)
-    except (BadAddress, Refused, roles.Taken, OSError) as error:
-        log("error", f"{settings.program}: {error}")
-        return EXIT_FAILED
-    voice, started = background.begin(settings, log)
-    if voice is None:
-        return started()  # the process that was called; another one goes on
-    roles.signed(locks)
+def live(
+    settings: "Settings", log: "Log", started: "Callable[[int], int]",
+    first: tuple[int, int] | None,
+) -> int:  # fmt: skip
+    """Be the daemon, whose network half was started as FIRST; the exit status."""
     with asyncio.Runner() as runner:
-        status = runner.run(Daemon(settings, voice, started).live())
-    for descriptor in locks:
-        os.close(descriptor)
-    return status
-
-
-def _sensible(settings: "Settings") -> None:
-    """Raise Refused for options that mean nothing."""
-    if settings.listen:
-        listening(settings.listen)
-    if settings.splay and not settings.splay.isdecimal():
-        raise Refused(f"--splay '{settings.splay}' is no number of minutes")
-    if settings.schedule and (problem := checked(settings.schedule)):
-        raise Refused(problem)
-    if settings.socket not in ("", "no"):
-        raise Refused("not yet supported: option '--with-runagent-socket'")
+        return runner.run(Daemon(settings, log, started, first).live())
 
 
 class Daemon:
     """A daemon. STARTED is called with its exit status once it serves, or cannot."""
 
-    def __init__(self, settings: "Settings", log: "Log", started: "Callable[[int], int]") -> None:
+    def __init__(
+        self, settings: "Settings", log: "Log", started: "Callable[[int], int]",
+        first: tuple[int, int] | None,
+    ) -> None:  # fmt: skip
+        self._first = first
         self._settings = settings
         self._log = log
         self._started = started
@@ -157,7 +132,7 @@ class Daemon:
         loop.add_reader(self._bell.fileno(), self._rung)
         self._executor = Executor(
             settings, log, self._memory, self._audit, self._events, clock.now, clock.offset,
-            self._policy, self._woken, self._network_ready,
+            self._policy, self._woken, self._network_ready, self._first,
         )  # fmt: skip
 
     # policy

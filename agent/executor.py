@@ -14,11 +14,12 @@ from agent.contacts import Contacts
 from agent.granted import Policy
 from agent.network import Network
 from agent.receiving import Receiver, wakeful
+from agent.roles import listening
 from agent.signing import Signer, digests
 from agent.trusting import Keys
 from server.wire import inside, keys
 from server.wire.messages import Signed
-from server.wire.transport import PORT, placed
+from server.wire.transport import PORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Executor:
         self, settings: "Settings", log: "Log", memory: "Memory", audit: "Audit",
         events: "Events", clock: "Callable[[], float]", offset: "Callable[[], float]",
         policy: Policy, wake: "Callable[[str], None]", ready: "Callable[[], None]",
+        first: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._log = log
@@ -70,7 +72,7 @@ class Executor:
         self.keys = Keys(settings.workdir, clock, log)
         self.signer = Signer(memory, audit)
         self.receiver = Receiver(memory, log, audit, events, self._stored, wake)
-        self.network = Network(settings, log, self._heard, self._gone)
+        self.network = Network(settings, log, self._heard, self._gone, first)
         self.contacts = Contacts(settings.workdir, memory, self.keys, self.now, log, audit, events)
         self.admission = Admission(self.keys, log, audit, self.network.say)
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -384,10 +386,3 @@ class Executor:
 NOTED = (
     "peer", "label", "ip", "operation", "object", "decision", "rule", "reason", "count",
 )  # fmt: skip
-
-
-def listening(text: str) -> tuple[str, int]:
-    """Where `--listen TEXT` says: ADDR, or ADDR:PORT, whose port may be 0. Raises BadAddress."""
-    if text.endswith(":0"):
-        return placed(text.removesuffix(":0"))[0], 0
-    return placed(text)

@@ -1,20 +1,14 @@
-"""The network half as the daemon sees it: a process that is started, spoken with, and replaced.
-
-It is `troth network`, as an unprivileged user if we are root, in a session of its own, with no way
-to more privileges. Its standard input is our socket.
-"""
+"""The network half as the daemon sees it: a process that is spoken with, watched, and replaced."""
 
 import asyncio
 import os
-import pwd
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
 
-from agent.children import ROOT, when_ended
-from agent.links import FLAGS
+from agent import half
+from agent.children import when_ended
 from server.wire import inside
 from server.wire.messages import UNFIT
 
@@ -25,21 +19,10 @@ if TYPE_CHECKING:
     from agent.log import Log
     from agent.options import Settings
 
-USERS = ("troth", "nobody")
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before it is started again
 STEADY = 60.0  # seconds of life after which it counts as well
 SILENT = 30.0  # seconds without a word after which it is ended
 MOST_HELD = 4 * inside.LARGEST  # octets that it has not read
-START = (
-    "import sys; sys.path.append({root!r})\n"
-    "from agent.privileges import leave; leave(*{who!r})\n"
-    "from agent.cli import launch; launch()"
-)
-PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")  # of our environment
-
-
-class NoUser(Exception):
-    """There is nobody whom the network half could be."""
 
 
 class Pipe(asyncio.Protocol):
@@ -96,7 +79,9 @@ class Network:
     def __init__(
         self, settings: "Settings", log: "Log",
         heard: "Callable[[inside.FromNetwork], None]", gone: "Callable[[], None]",
+        first: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
+        self._first = first  # that was started already
         self._settings = settings
         self._log = log
         self._heard_by = heard
@@ -124,15 +109,14 @@ class Network:
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
-            try:
-                self.pid = self._process(theirs)
-            except (OSError, NoUser) as error:
-                self._log("error", f"cannot start the network half: {error}")
-                ours.close()
-                self._later()
-                return
+        try:
+            self.pid, descriptor = self._first or half.start(self._settings)
+        except (OSError, half.NoUser) as error:
+            self._log("error", f"cannot start the network half: {error}")
+            self._later()
+            return
+        self._first = None
+        ours = socket.socket(fileno=descriptor)
         self._begun = self._heard_at = time.monotonic()
         self._ended.clear()
         when_ended(loop, self.pid, self._over)
@@ -140,20 +124,6 @@ class Network:
         self._pipe = pipe
         ours.setblocking(False)
         await loop.connect_accepted_socket(lambda: pipe, ours)
-
-    def _process(self, theirs: socket.socket) -> int:
-        """Start the process whose standard input is THEIRS; its number."""
-        user = account(self._settings.network_user)
-        environ = {name: os.environ[name] for name in PASSED if name in os.environ}
-        environ["TROTH_WORKDIR"] = self._settings.workdir
-        environ["TROTH_HALF"] = "0"  # the descriptor
-        who = (user.pw_uid, user.pw_gid) if user is not None else (-1, -1)
-        start = START.format(root=ROOT, who=who)
-        argv = [sys.executable, FLAGS, "-c", start, "network", "-g", self._settings.level]
-        return os.posix_spawn(
-            argv[0], argv, environ, setsid=True, setsigmask=(),
-            file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
-        )  # fmt: skip
 
     @property
     def up(self) -> bool:
@@ -243,21 +213,3 @@ class Network:
     def _once_more(self) -> None:
         if not self._closing:
             self._begin()
-
-
-def account(wanted: str) -> pwd.struct_passwd | None:
-    """The user that the network half is, WANTED or the usual; None if it is who we are.
-
-    Raises NoUser.
-    """
-    if os.geteuid() != 0:
-        return None
-    for name in (wanted,) if wanted else USERS:
-        try:
-            found = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        if found.pw_uid == 0 and not wanted:
-            continue
-        return found
-    raise NoUser(f"there is no user {wanted or ' or '.join(USERS)}: --network-user names one")

@@ -1,13 +1,12 @@
 """What a daemon is under each of its names, and that there is one of each on a work directory."""
 
 import fcntl
-import json
 import os
-import socket
 from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket
     from typing import NamedTuple
 
     from agent.options import Settings
@@ -65,8 +64,10 @@ def signed(locks: list[int]) -> None:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
-def bell(path: str) -> socket.socket:
+def bell(path: str) -> "socket":
     """The socket at PATH to which runs say that there is something to sign. Raises OSError."""
+    import socket
+
     with suppress(FileNotFoundError):
         os.unlink(path)
     found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -81,7 +82,19 @@ def bell(path: str) -> socket.socket:
 
 def pass_on(path: str, why: str) -> None:
     """Ask the cf-execd at PATH, if there is one, for a run for a signal."""
+    import json
+    import socket
+
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         sock.connect(path)
         sock.send(json.dumps({"op": "run", "why": why, "woken": True}).encode() + b"\n")
+
+
+def listening(text: str) -> tuple[str, int]:
+    """Where `--listen TEXT` says: ADDR, or ADDR:PORT, whose port may be 0. Raises BadAddress."""
+    from server.wire.transport import placed
+
+    if text.endswith(":0"):
+        return placed(text.removesuffix(":0"))[0], 0
+    return placed(text)
