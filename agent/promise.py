@@ -254,7 +254,16 @@ def _identity(promise: Promise, run: "Run") -> "tuple[Any, ...]":
         key = written.key
     salt = _salt(promise, run)
     asked = _conditions(written, run) if written.references else ()
-    return (written.type, written.bundle.key, salt, promise.promiser, key, asked)
+    found = (written.type, written.bundle.key, salt, promise.promiser, key, asked)
+    told = run.ctx.this.get("signals")
+    return _whatever(told, found) if told else found
+
+
+def _whatever(told: str, identity: "Any") -> "Any":
+    """IDENTITY without the signals that TOLD lists: it is the same promise for each of them."""
+    if type(identity) is tuple:
+        return tuple([_whatever(told, part) for part in identity])
+    return identity.replace(told, "$(this.signals)") if type(identity) is str else identity
 
 
 def _salt(promise: Promise, run: "Run") -> "Any":

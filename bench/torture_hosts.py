@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HOUR = 3600
+SCHEDULE = 1.0  # seconds between two runs that no signal starts
+WORK = 0.1  # seconds of a job
 EACH = 20  # signals of one run of the upstream
 SETTLE = 120.0  # seconds until everything must have been consumed
 LATE = 0.002  # seconds by which two clocks of one machine may differ
@@ -95,14 +97,22 @@ class Storm:
         self.one, self.two = site.hosts[:2]
         self.chance = chance
         self.victims = victims
-        self.kills = self.cuts = 0
+        self.kills = self.cuts = self.interrupted = 0
+        self.outputs: list[str] = []
         self.starts = {host.label: 0 for host in site.hosts}
         self.one.policy(flood())
         self.two.policy(following())
+        for name in CLASSES:
+            self.two.job(f"follow_{name}", seconds=WORK)
         for host in site.hosts:
             self.start(host)
         self.two.run()
         self.two.meets(self.one)
+
+    def run(self) -> None:
+        """Run the downstream, as a schedule does."""
+        ran = self.two.troth("run")
+        self.outputs.append(ran.stdout + ran.stderr)
 
     def start(self, host: Host) -> None:
         """Start the daemon of HOST; if it dies of something, say so."""
@@ -118,11 +128,14 @@ class Storm:
 
     def kill(self) -> None:
         """Kill one process of a victim."""
-        processes = [pid for host in self.victims for pid in host.processes()]
+        processes = {pid: told for host in self.victims for pid, told in host.processes().items()}
         if processes:
+            victim = self.chance.choice(sorted(processes))
+            parents = [parent(pid) for pid, told in processes.items() if "/jobs/follow_" in told]
             with suppress(ProcessLookupError):
-                os.kill(self.chance.choice(processes), signal.SIGKILL)
+                os.kill(victim, signal.SIGKILL)
                 self.kills += 1
+                self.interrupted += victim in parents
 
     def cut(self) -> None:
         """Cut the wire for a moment."""
@@ -142,6 +155,15 @@ class Storm:
         return self.said() - int(rows[0][0] if rows else 0)
 
 
+def parent(pid: int) -> int:
+    """Who started the process PID; 0 if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def upstream(storm: Storm, count: int, over: threading.Event) -> None:
     """Run the upstream until it has said COUNT signals, whatever is killed meanwhile."""
     while storm.said() < count and not over.is_set():
@@ -154,6 +176,8 @@ def weather(storm: Storm, count: int, *, kills: float, cuts: float) -> float:
     over = threading.Event()
     source = threading.Thread(target=upstream, args=(storm, count, over))
     source.start()
+    scheduled = threading.Thread(target=schedule, args=(storm, over))
+    scheduled.start()
     try:
         while source.is_alive():
             time.sleep(storm.chance.expovariate(kills + cuts))
@@ -165,7 +189,14 @@ def weather(storm: Storm, count: int, *, kills: float, cuts: float) -> float:
     finally:
         over.set()
         source.join()
+        scheduled.join()
     return settle(storm)
+
+
+def schedule(storm: Storm, over: threading.Event) -> None:
+    """Run the downstream now and then, as a schedule does: what failed is tried again."""
+    while not over.wait(SCHEDULE):
+        storm.run()
 
 
 def settle(storm: Storm) -> float:
@@ -174,9 +205,8 @@ def settle(storm: Storm) -> float:
     storm.site.heal()
     while storm.open() and time.monotonic() - begin < SETTLE:
         storm.keep_up()
-        time.sleep(0.2)
-        if time.monotonic() - begin > SETTLE / 4:  # what failed waits for the next run by schedule
-            storm.two.troth("run")
+        time.sleep(SCHEDULE)
+        storm.run()
     demand(holds=not storm.open(), told=f"{storm.open()} signals are not consumed")
     return time.monotonic() - begin
 
@@ -226,16 +256,20 @@ def storm(count: int, chance: random.Random) -> Result:
     with Site("Host1", "Host2", place=Loopback(2, relays=True)) as site:
         it = Storm(site, chance, site.hosts)
         last = weather(it, count, kills=2.0, cuts=0.7)
-        interrupted = judge(it)
-        told = "".join([told_of(host) for host in site.hosts])
-        demand(
-            holds=not interrupted or "nterrupted" in told,
-            told=f"{interrupted} jobs were interrupted, and nothing says so",
-        )
-        return Result(
-            f"{it.said()} signals, {it.kills} kills, {it.cuts} cuts",
-            f"all consumed {last:.1f} s after the last, {interrupted} jobs interrupted",
-        )
+        return Result(f"{it.said()} signals, {it.kills} kills, {it.cuts} cuts", worst(it, last))
+
+
+def worst(it: Storm, last: float) -> str:
+    """What to tell of IT, after the laws were held against it."""
+    again = judge(it)
+    demand(
+        holds=not it.interrupted or "nterrupted" in told_of(it.two) + "".join(it.outputs),
+        told=f"{it.interrupted} runs were killed at their work, and nothing says so",
+    )
+    return (
+        f"all consumed {last:.1f} s after the last; {it.interrupted} runs killed at work,"
+        f" {again} jobs without an end"
+    )
 
 
 def told_of(host: Host) -> str:
@@ -261,6 +295,8 @@ def _killed(count: int, chance: random.Random, victim: int) -> Result:
         over = threading.Event()
         source = threading.Thread(target=upstream, args=(it, sys.maxsize, over))
         source.start()
+        scheduled = threading.Thread(target=schedule, args=(it, over))
+        scheduled.start()
         try:
             while it.kills < count:
                 time.sleep(chance.uniform(0.0, 0.4))
@@ -269,12 +305,9 @@ def _killed(count: int, chance: random.Random, victim: int) -> Result:
         finally:
             over.set()
             source.join()
+            scheduled.join()
         last = settle(it)
-        interrupted = judge(it)
-        return Result(
-            f"{it.kills} kills, {it.said()} signals",
-            f"all consumed {last:.1f} s after the last, {interrupted} jobs interrupted",
-        )
+        return Result(f"{it.kills} kills, {it.said()} signals", worst(it, last))
 
 
 def go(minutes: int = 10) -> dict[str, str]:

@@ -213,3 +213,16 @@ def test_a_command_may_want_the_level(site: Sites, mode: str, count: int) -> Non
         two.run()
 
     assert times(two) == count
+
+
+def test_signals_that_a_command_is_told_do_not_make_it_another_one(site: Sites) -> None:
+    """Its lock holds, whatever `$(this.signals)` says."""
+    locked = follows("up_go").replace('if_elapsed("0")', 'if_elapsed("1")')
+    one, two = pair(site, locked.replace('follow_up"', 'follow_up $(this.signals)"'), "go")
+    one.run("-D", "do_go")
+    two.waits_for("my_follow_up")
+    one.run("-D", "do_go")
+    received(two, 2)
+
+    assert times(two) == 1
+    assert two.did("my_follow_up")[0].rest == "go@Host1#1"
