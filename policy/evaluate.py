@@ -162,11 +162,11 @@ def out_of_bounds(name: str, value: str) -> Fatal:
 def _call(rval: "Any", ctx: "Context") -> "Any":
     """Call a function: prepare its arguments, skip it while one of them is unresolved."""
     name = rval[1]
-    _, flags, count = ctx.callee(name)
+    function, flags, count = ctx.callee(name)
     if "D" in flags:
-        return _called(name, rval[2:], ctx)
+        return _called(function, name, rval[2:], ctx)
     if name == "ifelse" and len(rval) == 5:
-        return _choice(rval, ctx)
+        return _choice(function, rval, ctx)
     args = _arguments(rval, flags, ctx)
     if count >= 0 and len(args) != count:
         raise Fatal(
@@ -180,23 +180,23 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
         if not relaxed and any(type(arg) is str and _pending(arg) for arg in args):
             raise Unresolved(name)
     if "K" not in flags or not ctx.cache_functions:
-        return _called(name, args, ctx)
+        return _called(function, name, args, ctx)
     key = (name, *args)
     if key not in ctx.cached_calls:
-        ctx.cached_calls[key] = _called(name, args, ctx)
+        ctx.cached_calls[key] = _called(function, name, args, ctx)
     return ctx.cached_calls[key]
 
 
-def _called(name: str, args: "Sequence[Any]", ctx: "Context") -> "Any":
-    """What the function NAME makes of ARGS. A search that is given up fails it."""
+def _called(function: "Any", name: str, args: "Sequence[Any]", ctx: "Context") -> "Any":
+    """What the FUNCTION called NAME makes of ARGS. A search that is given up fails it."""
     try:
-        return ctx.callee(name)[0](ctx, *args)
+        return function(ctx, *args)
     except BadPattern as bad:
         ctx.log("error", str(bad))
         raise Failed(name) from None
 
 
-def _choice(rval: "Any", ctx: "Context") -> "Any":
+def _choice(function: "Any", rval: "Any", ctx: "Context") -> "Any":
     """An `ifelse` of three arguments: what it does not choose need not have a value."""
     args = _arguments(rval[:3], "", ctx)
     failed: dict[str, Unresolved] = {}
@@ -207,7 +207,7 @@ def _choice(rval: "Any", ctx: "Context") -> "Any":
             mark = f"\0{number}"  # no text of a policy
             failed[mark] = error
             args.append(mark)
-    chosen = _called("ifelse", args, ctx)
+    chosen = _called(function, "ifelse", args, ctx)
     if chosen in failed:
         raise failed[chosen]
     return chosen
