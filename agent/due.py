@@ -33,6 +33,7 @@ class Due:
         self._runs = runs
         self._timetable = Timetable(())
         self._splay = 0.0
+        self._mailed = False
         self._splayed: asyncio.TimerHandle | None = None
         self._minute = int(now // 60)
         self._before = (now, steady())
@@ -58,8 +59,10 @@ class Due:
         self._splay = 60.0 * minutes * float(said.get("share", 0.0))
         silence = 60.0 * _number(body.get("agent_expireafter"), SILENCE)
         self._runs.terms = Terms(body.get("exec_command", ""), silence, said.get("host", ""))
-        if any(body.get(name) for name in MAIL):
+        mailed = any(body.get(name) for name in MAIL)
+        if mailed and not self._mailed:
             self._log("warning", "not yet supported: mail ('mailto' of body executor control)")
+        self._mailed = mailed
 
     def minute(self, now: float) -> None:
         """Start a run if a minute has begun in which one is due."""

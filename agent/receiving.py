@@ -3,6 +3,8 @@
 from agent import inbox, signals
 from policy import regexp
 from server.wire.inside import Received
+from server.wire.messages import Signed
+from server.wire.signals import BadSignal, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Receiver:
                 reason="the peer is not trusted", count=len(message.signals),
             )  # fmt: skip
             return
-        kept = not self._held and self._kept(message, peer, now)
+        kept = not self._held and self._kept(message, peer, trust, now)
         if not kept and len(self._held) < MOST_HELD:  # others come again: nobody acknowledged them
             self._held.append((message, peer, now))
 
@@ -50,7 +52,8 @@ class Receiver:
         """Try once more to keep what could not be kept."""
         while self._held:
             message, peer, at = self._held[0]
-            if trust.judge(peer.key, now // 1000) is not None and not self._kept(message, peer, at):
+            judged = trust.judge(peer.key, now // 1000)
+            if judged is not None and not self._kept(message, peer, trust, at):
                 return
             self._held.pop(0)
 
@@ -58,10 +61,29 @@ class Receiver:
         """Nobody waits any more for what could not be kept."""
         self._held.clear()
 
-    def _kept(self, message: Received, peer: "Peer", now: int) -> bool:
-        """Whether MESSAGE of PEER, which came at NOW, is on disk."""
+    def _kept(self, message: Received, peer: "Peer", trust: "Trust", now: int) -> bool:
+        """Whether MESSAGE of PEER, which came at NOW, is on disk.
+
+        What PEER said under a key before is kept as said under that one: it is known so already.
+        """
         theirs = message.clock or now + message.skew
-        batch = inbox.verify(peer.key, message.signals, theirs)
+        cursor = (message.epoch, message.upto, message.view)
+        mine = message.signals
+        before = [one for one in trust.peers.values() if one.successor == peer.id and one.key]
+        for old in before if mine else ():
+            older = tuple([one for one in mine if _origin(one) == old.key])
+            mine = tuple([one for one in mine if one not in older])
+            if older and not self._written(old, inbox.verify(old.key, older, theirs), None, now):
+                return False
+        if not self._written(peer, inbox.verify(peer.key, mine, theirs), cursor, now):
+            return False
+        self._stored(message.n)
+        return True
+
+    def _written(
+        self, peer: "Peer", batch: inbox.Sorted, cursor: tuple[int, int, int] | None, now: int
+    ) -> bool:
+        """Whether BATCH of PEER is on disk; CURSOR is where its log was left, if that is known."""
         for reason in batch.bad[:1]:
             self._log("error", f"'{peer.label}' sent a signal that is refused: {reason}")
             self._audit(
@@ -69,14 +91,16 @@ class Receiver:
                 decision="refused", reason=reason, count=len(batch.bad),
             )  # fmt: skip
         renewed = self._renewed(peer, batch.keep, now)
-        cursor = (message.epoch, message.upto, message.view)
-        found = signals.receive(self._memory.lasting, peer.id, batch.keep, cursor, now)
+        state = self._memory.lasting
+        if cursor is None:
+            met = signals.contacts(state).get(peer.id)
+            cursor = (met.epoch, met.upto, met.view) if met is not None else (0, 0, 0)
+        found = signals.receive(state, peer.id, batch.keep, cursor, now)
         if found is None:
             return False
         fresh, spoiled = found
         if spoiled >= 0:
             self._equivocated(peer, spoiled)
-        self._stored(message.n)
         new = [one for one in batch.keep if one.name in fresh and one.first not in renewed]
         for one in batch.keep:
             if one.kind == "cancel" or one.name in fresh:
@@ -119,6 +143,14 @@ class Receiver:
                 if matches(pattern, name):
                     self._wake(f"{name} of {peer.label}")
                     return
+
+
+def _origin(signed: Signed) -> bytes:
+    """The key under which SIGNED says that it was said."""
+    try:
+        return read(signed.body).origin
+    except BadSignal:
+        return b""
 
 
 def matches(pattern: str, name: str) -> bool:

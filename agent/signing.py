@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from contextlib import suppress
 
 from agent import signals
 from server.wire.keys import digest, fingerprint
@@ -141,8 +142,9 @@ class Signer:
         if not row.causes:
             return ()
         for origin, epoch, seq, name, body in signals.causes_of(self._memory.state, row.causes):
-            for cause in read(body).causes:
-                found.setdefault((cause.origin, cause.epoch, cause.seq), cause)
+            with suppress(BadSignal):  # it was verified; who can change our state is not stopped
+                for cause in read(body).causes:
+                    found.setdefault((cause.origin, cause.epoch, cause.seq), cause)
             cause = Cause(fingerprint(origin), epoch, seq, name)
             found[cause.origin, epoch, seq] = cause
         return tuple(found.values())

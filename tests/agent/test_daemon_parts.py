@@ -367,6 +367,27 @@ def test_a_renewal_of_what_we_never_heard_starts_one(receipt: Receipt) -> None:
     assert receipt.woken == ["did_it of Host1"]
 
 
+def test_what_was_said_under_the_key_before_stays_what_it_was(receipt: Receipt) -> None:
+    """A rotation makes no new signals of those that are known."""
+    receipt.take(receipt.signal())
+    old, signed = receipt.peer, receipt.signal()
+    receipt.peer = Identity.new()
+    entries = [
+        Peer(id=old.id, label="Host1", key=old.public, successor=receipt.peer.id),
+        Peer(id=receipt.peer.id, label="Host1", key=receipt.peer.public),
+    ]
+    receipt.trust = receiving_trust({entry.id: entry for entry in entries})
+
+    receipt.take(signed, receipt.signal("did_more", seq=2), n=2)
+
+    found = signals.live(receipt.memory.state, NOW)
+    assert {one.name: one.origin for one in found} == {
+        "did_it": old.id, "did_more": receipt.peer.id
+    }  # fmt: skip
+    assert receipt.stored == [1, 2]
+    assert not receipt.heard.events("refused")
+
+
 def test_a_number_with_two_meanings_ends_the_trust_in_an_epoch(receipt: Receipt) -> None:
     receipt.take(receipt.signal("did_this"))
     receipt.take(receipt.signal("did_that"), n=2)
