@@ -2,9 +2,10 @@
 
 usage: python -m bench.server [--seconds N] [--rounds N] [--sessions N]
 
-Both share four classes; one question is for all of them. Limits are raised as policy can raise them, in
-`body server control`: allowallconnects => { "127.0.0.0/8" }, maxconnections => "5000" (cf-serverd 2000).
-Clients run on the same machine, so rates say less than ratios, and ratios less than processor time.
+Both share four classes; one question is for all of them. Limits are raised as policy can raise
+them, in `body server control`: allowallconnects => { "127.0.0.0/8" }, maxconnections => "5000"
+(cf-serverd: "2000"). Clients run on the same machine, so rates say less than ratios, and ratios
+less than processor time.
 """
 
 from __future__ import annotations
@@ -69,8 +70,7 @@ class Ours:
     def ask(self) -> None:
         """Ask for the classes and take the answer."""
         said = self._client.ask(self._question())
-        assert isinstance(said, messages.Classes), said
-        assert len(said.names) == len(CLASSES), said
+        _complete(said)
 
     def prepare(self, count: int) -> None:
         """Seal COUNT questions."""
@@ -95,9 +95,7 @@ class Ours:
         client = self._client
         found = list(client._receiver.feed(b"".join(self._answers)))
         for octets in found:
-            said = messages.answer(octets)
-            assert isinstance(said, messages.Classes), said
-            assert len(said.names) == len(CLASSES), said
+            _complete(messages.answer(octets))
         return len(found)
 
     def close(self) -> None:
@@ -143,6 +141,12 @@ class Theirs:
         self._talker.close()
 
 
+def _complete(said: messages.AnyAnswer) -> None:
+    """Raise ValueError unless SAID names all classes."""
+    if not isinstance(said, messages.Classes) or len(said.names) != len(CLASSES):
+        raise ValueError(said)
+
+
 def asked(make: Callable[[], Any], clients: int, seconds: float, start: Any) -> float:
     """How many answers a second CLIENTS open connections get, each asking again at once."""
     selector = selectors.DefaultSelector()
@@ -160,7 +164,7 @@ def asked(make: Callable[[], Any], clients: int, seconds: float, start: Any) -> 
             key.data.receive()
             waiting += (going and key.data.send()) - 1
     spent = time.monotonic() - begun
-    return sum(session.check() for session in made) / spent
+    return float(sum(session.check() for session in made) / spent)
 
 
 def connected(make: Callable[[], Any], clients: int, seconds: float, start: Any) -> float:
@@ -215,17 +219,17 @@ WORK = {"open": asked, "new": connected}
 
 def sessions(half: Half, count: int) -> float:
     """How many octets of memory each of COUNT subscribed peers takes."""
-    assert half.process is not None
+    pid = half.pid
     peers = [Identity.new() for _ in range(count)]
     half.trusts(*[trusted(peer, f"peer{n}") for n, peer in enumerate(peers)])
     question = messages.Subscribe(n=1, globs=("job_*",))
     with half.client(peers[0]) as first:
         first.ask(question)
-        before = serverd.memory(half.process.pid)
+        before = serverd.memory(pid)
         with ExitStack() as stack:
             for peer in peers[1:]:
                 stack.enter_context(half.client(peer)).ask(question)
-            return (serverd.memory(half.process.pid) - before) / (count - 1)
+            return (serverd.memory(pid) - before) / (count - 1)
 
 
 def main() -> int:
@@ -242,11 +246,10 @@ def main() -> int:
         identity = Identity.new()
         half.trusts(trusted(identity, "bench"))
         half.own(*CLASSES, life=3600.0)
-        assert half.process is not None
         sides: dict[str, tuple[Callable[[], Any], int]] = {
             "ours": (
                 lambda: Ours(half.address, digest(half.identity.public), identity),
-                half.process.pid,
+                half.pid,
             )
         }
         if serverd.installed():
@@ -257,7 +260,9 @@ def main() -> int:
                 lambda: Theirs((serverd.ADDRESS, real.port), home / "w"),
                 real._process.pid,
             )
-        print("| what | clients | ours, a second | µs of processor | cf-serverd | µs | ratio | must |")
+        print(
+            "| what | clients | ours, a second | µs of processor | cf-serverd | µs | ratio | must |"
+        )
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for what, work in WORK.items():
             for clients in (1, 32):
@@ -276,8 +281,10 @@ def main() -> int:
                 )
         size = sessions(half, options.sessions)
         missed = missed or size > LARGEST_SESSION
-        print(f"| memory of a subscribed peer, {options.sessions} of them | | {size:.0f} B "
-              f"| | 338000 B | | | {LARGEST_SESSION} B |")
+        print(
+            f"| memory of a subscribed peer, {options.sessions} of them | | {size:.0f} B "
+            f"| | 338000 B | | | {LARGEST_SESSION} B |"
+        )
     return int(missed)
 
 

@@ -15,7 +15,7 @@ SERVERD = Path(shutil.which("cf-serverd") or "/usr/sbin/cf-serverd")
 ADDRESS = "127.0.0.9"
 HEADER = 8
 LINE = 1024
-BUSY = "maxconnections => \"2000\"; allowallconnects => { \"127.0.0.0/8\" };"
+BUSY = 'maxconnections => "2000"; allowallconnects => { "127.0.0.0/8" };'
 
 POLICY = """
 body common control {{ bundlesequence => {{ "main" }}; }}
@@ -48,7 +48,9 @@ def free_port(address: str = ADDRESS) -> int:
 class Serverd:
     """A server in the work directory HOME that shares CLASSES by the promises ACCESS."""
 
-    def __init__(self, home: Path, classes: tuple[str, ...], access: str, control: str = BUSY) -> None:
+    def __init__(
+        self, home: Path, classes: tuple[str, ...], access: str, control: str = BUSY
+    ) -> None:
         self.home = home
         self.port = free_port()
         self._environ = os.environ | {"CFENGINE_TEST_OVERRIDE_WORKDIR": str(home)}
@@ -111,7 +113,8 @@ class Serverd:
         """A certificate for the host's own key, which is the client's as well."""
         subprocess.run(
             [
-                "openssl", "req", "-x509", "-new", "-key", str(self.home / "ppkeys/localhost.priv"),
+                shutil.which("openssl") or "openssl", "req", "-x509", "-new",
+                "-key", str(self.home / "ppkeys/localhost.priv"),
                 "-subj", "/CN=bench", "-days", "2", "-out", str(self.home / "client.pem"),
             ],
             check=True, capture_output=True,

@@ -72,6 +72,7 @@ async def serve(half: socket.socket, say: Callable[[str], None]) -> int:
     loop.set_exception_handler(network.mistaken)
     await loop.create_connection(lambda: network.stream, sock=half)
     await network.over.wait()
+    await network.end()
     return network.status
 
 
@@ -183,6 +184,12 @@ class Network:
         self.status = 1
         self.over.set()
 
+    async def end(self) -> None:
+        """Let go of everything."""
+        self.stream.close()
+        await self.outgoing.close()
+        await self.door.close()
+
     def mistaken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What nobody else caught is for the log, and ends nothing."""
         error = context.get("exception")
@@ -283,7 +290,7 @@ class Network:
         for visit in visits:
             visit.bid_farewell()
         end = self._loop.time() + DRAIN_SECONDS
-        while self._loop.time() < end and not all(visit.session.lost for visit in visits):  # noqa: ASYNC110
+        while self._loop.time() < end and not all(visit.session.pipe.ended for visit in visits):  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # once, at the end
         await self.door.close()
         self._audit()
@@ -324,6 +331,8 @@ class Network:
         if self._setup is None or self._setup.listen is None:
             return
         host, port = self._setup.listen
+        if not self._granted and not _loopback(host):
+            return  # grants are on their way, and they decide
         problem = self._problem(host)
         if problem and self._listening is not None:
             self.door.shut()
@@ -341,8 +350,6 @@ class Network:
         """Why we must not listen on HOST; "" if we may."""
         if _loopback(host):
             return ""
-        if not self._granted:
-            return "nothing is granted yet"
         if self.hub.grants.control.allowconnects is None:
             return (
                 f"'{host}' can be reached from other hosts and 'body server control' has no"

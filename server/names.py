@@ -36,8 +36,8 @@ def _leads(name: str, address: str) -> bool:
 class Names:
     """The names of addresses, looked up once and remembered for some minutes."""
 
-    def __init__(self, look: Callable[[str], tuple[str, ...]] = confirmed) -> None:
-        self._look = look
+    def __init__(self, look: Callable[[str], tuple[str, ...]] | None = None) -> None:
+        self._look = look or confirmed
         self._known: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
         self._asked: dict[str, asyncio.Task[tuple[str, ...]]] = {}
         self._threads: ThreadPoolExecutor | None = None

@@ -146,7 +146,10 @@ class Hello(Message, frozen=True, tag="hello"):
 
 
 class Ready(Message, frozen=True, tag="ready"):
-    """We listen here (not at all: "" and 0), or could not: PROBLEM."""
+    """We listen here (not at all: "" and 0), or must not or could not: PROBLEM.
+
+    Where others can reach us that hangs on the grants: it is said after the first of them.
+    """
 
     address: str
     port: int

@@ -58,7 +58,7 @@ class Visit:
         self._serving = serving
         self._over: Over | None = over
         self._unbound = serving.unbound(session.peer.address)
-        now = self._begun = self._heard = asyncio.get_running_loop().time()
+        now = self._begun = self._heard = time.monotonic()
         self._started = self._stuck = 0.0  # since when, 0 if not
         self._pending: asyncio.Task[Said] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -78,7 +78,7 @@ class Visit:
     @property
     def ready(self) -> bool:
         """Whether the peer takes what is sent to it."""
-        return self._over is not None and not self.session.stuck
+        return self._over is not None and not self.session.pipe.stuck
 
     def push(self, answer: messages.Answer) -> None:
         """Send what nobody waits for right now. Who calls looks at `ready` first."""
@@ -89,7 +89,7 @@ class Visit:
         except Cut:
             self.end("cut")
         else:
-            if self.session.stuck:
+            if self.session.pipe.stuck:
                 self._note_waits()
 
     def bid_farewell(self) -> None:
@@ -131,21 +131,23 @@ class Visit:
     def _read(self) -> None:
         """Answer what is there, as far as the peer takes it. Raises Cut."""
         session = self.session
-        while self._over is not None and self._pending is None and not session.stuck:
+        pipe = session.pipe
+        while self._pending is None and not pipe.stuck:
             octets = session.heard()
             if octets is None:
                 break
-            self._heard = asyncio.get_running_loop().time()
+            self._heard = time.monotonic()
             self._ask(octets)
-        if self._over is None:
-            return
+            if self._over is None:
+                return
         if self._pending is None and session.ended:
             self.end("", finish=True)
             return
-        if session.lost:
+        if pipe.ended:
             raise Cut("the connection ended")
-        self._note_waits()
-        if self.flush is not None and not session.stuck:
+        if pipe.stuck or self._stuck or self._started or session.started:
+            self._note_waits()
+        if self.flush is not None and not pipe.stuck:
             self.flush()
 
     def _ask(self, octets: bytes) -> None:
@@ -230,13 +232,13 @@ class Visit:
 
     def _note_waits(self) -> None:
         """Note since when the peer keeps us waiting."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         if not self.session.started:
             self._started = 0.0
         elif not self._started:
             self._started = now
             self._watch(now + self._serving.limits.message_seconds)
-        if not self.session.stuck:
+        if not self.session.pipe.stuck:
             self._stuck = 0.0
         elif not self._stuck:
             self._stuck = now
@@ -253,7 +255,7 @@ class Visit:
         """See whether the session has waited too long for anything."""
         self._timer = None
         limits = self._serving.limits
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self._note_waits()
         idle = limits.subscribed_seconds if self.flush is not None else limits.idle_seconds
         still = (

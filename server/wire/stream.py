@@ -34,16 +34,17 @@ class Pipe(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_allowance", "_closing", "_data", "_due", "_ended", "_hear", "_made", "_stuck", "_timer",
-        "_transport", "_waiter",
+        "_allowance", "_closing", "_data", "_due", "_freed", "_hear", "_made", "_timer",
+        "_transport", "_waiter", "ended", "stuck",
     )  # fmt: skip
 
     def __init__(self, allowance: int = 0, made: Callable[[Pipe], None] | None = None) -> None:
         self._allowance: int | None = allowance or None
         self._data = b""
-        self._ended = False
+        self.ended = False  # nothing more comes
+        self.stuck = False  # the other end has to take something before it is sent more
         self._hear: Callable[[], None] | None = None
-        self._stuck: asyncio.Future[None] | None = None
+        self._freed: asyncio.Future[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
@@ -76,43 +77,33 @@ class Pipe(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Nothing more comes."""
-        self._ended = True
+        self.ended = True
         self._wake()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing comes and nothing goes."""
-        self._ended = True
+        self.ended = True
         for timer in (self._closing, self._timer):
             if timer is not None:
                 timer.cancel()
-        if self._stuck is not None:
+        if self.stuck:
             self.resume_writing()
         self._wake()
 
     def pause_writing(self) -> None:
         """Too much is on its way."""
-        self._stuck = asyncio.get_running_loop().create_future()
+        self.stuck = True
 
     def resume_writing(self) -> None:
         """It went."""
-        if self._stuck is not None and not self._stuck.done():
-            self._stuck.set_result(None)
-        self._stuck = None
+        self.stuck = False
+        if self._freed is not None and not self._freed.done():
+            self._freed.set_result(None)
         if self._hear is not None:
             self._hear()
 
     # what we call
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more comes."""
-        return self._ended
-
-    @property
-    def stuck(self) -> bool:
-        """Whether the other end has to take something before it is sent more."""
-        return self._stuck is not None
 
     def attend(self, hear: Callable[[], None] | None) -> None:
         """Have HEAR called whenever something has come, has gone, or nothing more can."""
@@ -121,13 +112,13 @@ class Pipe(asyncio.BufferedProtocol):
     def taken(self) -> bytes:
         """What has come; b"" if nothing has."""
         found, self._data = self._data, b""
-        if len(found) > HIGH and not self._ended:
+        if len(found) > HIGH and not self.ended:
             self._transport.resume_reading()
         return found
 
     def put(self, data: bytes) -> None:
         """Send DATA, now or as the other end takes it."""
-        if not self._ended:
+        if not self.ended:
             self._transport.write(data)
 
     @property
@@ -149,26 +140,27 @@ class Pipe(asyncio.BufferedProtocol):
             self._watch(due)
             await self._more()
         found, self._data = self._data, b""
-        if self._allowance is None and not self._ended:
+        if self._allowance is None and not self.ended:
             self._transport.resume_reading()
         return found
 
     def lift(self) -> None:
         """Read from now on whatever comes."""
         self._allowance = None
-        if not self._ended:
+        if not self.ended:
             self._transport.resume_reading()
 
     async def write(self, data: bytes, seconds: float) -> None:
         """Send DATA; Cut if the other end does not take it within SECONDS."""
-        if self._ended or self._transport.is_closing():
+        if self.ended or self._transport.is_closing():
             raise Cut("the connection is gone")
         self._transport.write(data)
-        if self._stuck is None:
+        if not self.stuck:
             return
+        self._freed = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.shield(self._stuck)
+                await self._freed
         except TimeoutError:
             self.abort()
             raise Cut("the peer does not read") from None
@@ -184,7 +176,7 @@ class Pipe(asyncio.BufferedProtocol):
         self._transport.abort()
 
     async def _more(self) -> None:
-        if self._ended:
+        if self.ended:
             raise Cut("the connection ended")
         self._waiter = asyncio.get_running_loop().create_future()
         try:
@@ -225,7 +217,7 @@ class Pipe(asyncio.BufferedProtocol):
 class SigwireSession:
     """A session of this protocol, once the handshake is done; see transport.Session."""
 
-    __slots__ = ("_limits", "_pipe", "_receiver", "_sender", "_waiting", "peer", "room")
+    __slots__ = ("_limits", "_receiver", "_sender", "_waiting", "peer", "pipe", "room")
 
     def __init__(self, pipe: Pipe, proved: Proved, label: str, limits: Limits) -> None:
         address, port = pipe.address
@@ -238,7 +230,7 @@ class SigwireSession:
             skew=proved.skew,
         )
         self.room = min(LARGEST_MESSAGE, proved.max_message)  # what a message to it may hold
-        self._pipe = pipe
+        self.pipe = pipe
         self._limits = limits
         self._sender = Sender(proved, time.monotonic)
         self._receiver = Receiver(proved.receive_key, proved.channel, limits.max_message)
@@ -249,7 +241,7 @@ class SigwireSession:
         data = before + self._sender.header(key)
         if message:
             data += self._sender.message(message)
-        await self._pipe.write(data, self._limits.write_seconds)
+        await self.pipe.write(data, self._limits.write_seconds)
 
     async def send(self, message: bytes) -> None:
         """Send MESSAGE. Raises Cut."""
@@ -258,7 +250,7 @@ class SigwireSession:
         except Broken as error:
             self.cut()
             raise Cut(str(error)) from None
-        await self._pipe.write(frames, self._limits.write_seconds)
+        await self.pipe.write(frames, self._limits.write_seconds)
 
     async def receive(self, seconds: float) -> bytes | None:
         """The next message; None after an orderly end. Raises Cut, TimeoutError after SECONDS.
@@ -272,20 +264,26 @@ class SigwireSession:
                 await self._complete()
                 continue
             due = asyncio.get_running_loop().time() + seconds
-            self._take(await self._pipe.some(due))
+            self._take(await self.pipe.some(due))
         return self._waiting.pop(0)
 
     # for who is called when something comes, instead of waiting for it
 
     def attend(self, hear: Callable[[], None] | None) -> None:
         """Have HEAR called whenever something has come, has gone, or nothing more can."""
-        self._pipe.attend(hear)
+        self.pipe.attend(hear)
 
     def heard(self) -> bytes | None:
         """The next message, if it is there. Raises Cut."""
-        if not self._waiting and (data := self._pipe.taken()):
+        waiting = self._waiting
+        if waiting:
+            return waiting.pop(0)
+        data = self.pipe.taken()
+        if data:
             self._take(data)
-        return self._waiting.pop(0) if self._waiting else None
+            if waiting:
+                return waiting.pop(0)
+        return None
 
     @property
     def ended(self) -> bool:
@@ -293,19 +291,9 @@ class SigwireSession:
         return self._receiver.ended
 
     @property
-    def lost(self) -> bool:
-        """Whether nothing more comes."""
-        return self._pipe.ended
-
-    @property
     def started(self) -> bool:
         """Whether a message has come in part."""
         return self._receiver.started
-
-    @property
-    def stuck(self) -> bool:
-        """Whether the peer has to take something before it is sent more."""
-        return self._pipe.stuck
 
     def put(self, message: bytes) -> None:
         """Send MESSAGE, now or as the peer takes it. Raises Cut if it is too long."""
@@ -314,19 +302,19 @@ class SigwireSession:
         except Broken as error:
             self.cut()
             raise Cut(str(error)) from None
-        self._pipe.put(frames)
+        self.pipe.put(frames)
 
     def finish(self) -> None:
         """End it in good order, when the peer has taken what there is."""
-        self._pipe.put(self._sender.final())
-        self._pipe.close(self._limits.write_seconds)
+        self.pipe.put(self._sender.final())
+        self.pipe.close(self._limits.write_seconds)
 
     async def _complete(self) -> None:
         """Read until the message that has started is whole. Raises Cut."""
         due = asyncio.get_running_loop().time() + self._limits.message_seconds
         try:
             while self._receiver.started and not self._waiting:
-                self._take(await self._pipe.some(due))
+                self._take(await self.pipe.some(due))
         except TimeoutError:
             self.cut()
             raise Cut("a message took too long to come") from None
@@ -334,15 +322,15 @@ class SigwireSession:
     async def end(self) -> None:
         """End it in good order."""
         try:
-            await self._pipe.write(self._sender.final(), self._limits.write_seconds)
+            await self.pipe.write(self._sender.final(), self._limits.write_seconds)
         except Cut:
-            self._pipe.abort()
+            self.pipe.abort()
         else:
-            self._pipe.close(self._limits.write_seconds)
+            self.pipe.close(self._limits.write_seconds)
 
     def cut(self) -> None:
         """End it at once."""
-        self._pipe.abort()
+        self.pipe.abort()
 
     def _take(self, data: bytes) -> None:
         """Decrypt DATA. Raises Cut."""

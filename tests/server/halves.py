@@ -30,6 +30,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 EPOCH = 1_700_000_000_000
 RUN = bytes(16)
 MINUTE = 60.0
+WORLD = "0.0.0.0"  # noqa: S104  # to see that it is refused
 GRANT: dict[str, Any] = {
     "type": "context", "name": ".*", "promiser": "", "value": None, "admit": [],
     "admit_hostnames": [], "admit_ips": [], "admit_keys": [], "deny": [], "deny_hostnames": [],
@@ -94,9 +95,11 @@ class Half:
             self._thread.start()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        hello = self.hear(inside.Hello)
-        self.tell(self.setup(hello.static))
+        self.static = self.hear(inside.Hello).static
+        self.tell(self.setup(self.static))
         if self._host:
+            if self._host == WORLD:
+                return self  # it does not listen before it knows for whom
             ready = self.hear(inside.Ready, seconds=10)
             self.address = (ready.address, ready.port)
         return self
@@ -119,6 +122,11 @@ class Half:
             certificate=certificate.packed(), psk=self._psk,
             listen=(self._host, self._port) if self._host else None, **more,
         )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self.process.pid if self.process is not None else os.getpid()
 
     # what the executor says
 
@@ -205,7 +213,9 @@ class Half:
         theirs.close()
 
     def _run(self, theirs: socket.socket) -> None:
-        self.status = asyncio.run(serve(theirs, self.said.append))
+        with asyncio.Runner() as runner:
+            self.loop = runner.get_loop()
+            self.status = runner.run(serve(theirs, self.said.append))
 
     def _read(self) -> None:
         data = b""

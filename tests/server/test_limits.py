@@ -105,10 +105,10 @@ def test_who_does_not_read_cannot_keep_a_connection_open() -> None:
             await pipe.write(bytes(32 << 20), 1)
             pipe.close(0.1)
             await asyncio.sleep(0.02)
-            before = pipe._ended
+            before = pipe.ended
             await asyncio.sleep(0.3)
         server.close()
-        return before, pipe._ended
+        return before, pipe.ended
 
     assert asyncio.run(leave()) == (False, True)
 
