@@ -167,7 +167,8 @@ class Executor:
         if self.keys.identity is not None:
             self.network.start()
         if self._static:
-            if changed:
+            if changed and self.keys.identity is not None:
+                self._audit("rotate", peer=self.keys.identity.id, decision="our own key")
                 self._set_up()
                 self._certify()
                 self.admission.introduce()
@@ -179,9 +180,11 @@ class Executor:
         now = self.keys.trust
         old = {peer: one for peer, one in before.peers.items() if peer not in before.revoked}
         new = {peer: one for peer, one in now.peers.items() if peer not in now.revoked}
-        for known, others, word in ((new, old, "trusted"), (old, new, "not trusted any more")):
-            for peer in known.keys() - others.keys():
-                self._audit("trust", peer=peer, label=known[peer].label, decision=word)
+        for peer in new.keys() - old.keys():
+            self._audit("trust", peer=peer, label=new[peer].label, decision="trusted")
+        for peer in old.keys() - new.keys():
+            event = "revoke" if peer in now.revoked else "trust"
+            self._audit(event, peer=peer, label=old[peer].label, decision="not trusted any more")
 
     def consumed(self) -> None:
         """Tell those who watch what promises have acted on since they were told last."""
