@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HOUR = 3600
 SCHEDULE = 1.0  # seconds between two runs that no signal starts
-WORK = 0.1  # seconds of a job
+WORK = 0.2  # seconds of a job
 EACH = 20  # signals of one run of the upstream
 SETTLE = 120.0  # seconds until everything must have been consumed
 LATE = 0.002  # seconds by which two clocks of one machine may differ
@@ -255,7 +255,7 @@ def storm(count: int, chance: random.Random) -> Result:
     """Distinct signals while any process is killed and the wire is cut."""
     with Site("Host1", "Host2", place=Loopback(2, relays=True)) as site:
         it = Storm(site, chance, site.hosts)
-        last = weather(it, count, kills=2.0, cuts=0.7)
+        last = weather(it, count, kills=6.0, cuts=1.0)
         return Result(f"{it.said()} signals, {it.kills} kills, {it.cuts} cuts", worst(it, last))
 
 
