@@ -280,6 +280,11 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("data_expand", "a primitive is no data for us", lambda _, ours: ours == "UNDEF"),
     Known("ifelse", "3.21 ends if it chooses a call that fails; we only fail", _dead),
+    Known(
+        r"format\(.*(list|string|values|indices|sort|unique|grep|reverse|filter|json|data|split)\(",
+        "a list or data of a nested call is one argument of format since 3.26, not several",
+        lambda it, ours: "UNDEF" in (it, ours),
+    ),
     Known(r"translatepath\(.*long", "3.21 cuts it, at no fixed place"),
     Known(r"format\(.*%-?\d*S", "%S knows all containers since 3.26", lambda it, _: it == "UNDEF"),
 )
