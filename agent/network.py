@@ -183,7 +183,7 @@ class Network:
 
     def _kill(self, pid: int) -> None:
         if pid and pid == self.pid:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
 
     def _over(self, status: int) -> None:

@@ -25,17 +25,17 @@ class Output:
         self._rest = b""
 
     def add(self, data: bytes) -> list[bytes]:
-        """Take DATA in, and write down the lines that are whole now, but for blank ones.
-
-        Raises OSError.
+        """Take DATA in, and write down the lines that are whole now, but for blank ones, and for
+        those that say that nothing was to be done. Raises OSError.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > 1 << 16:
             lines.append(self._rest)
             self._rest = b""
         found = [line for line in lines if line.strip()]
-        if found:
-            self._write(b"".join([line + b"\n" for line in found]))
+        told = [line for line in found if not nothing(line)]
+        if told:
+            self._write(b"".join([line + b"\n" for line in told]))
         return found
 
     def close(self) -> list[bytes]:
@@ -56,6 +56,11 @@ class Output:
             os.symlink(self.name, scratch)
             os.replace(scratch, f"{self._directory}/{LINK}")
         os.write(self._fd, data)
+
+
+def nothing(line: bytes) -> bool:
+    """Whether LINE is the summary of a run that had nothing to do."""
+    return line.startswith((b"converged: ", b"left alone: ")) and line.endswith(b" s)")
 
 
 def prune(directory: str, now: float) -> None:

@@ -191,9 +191,11 @@ class Runs:
 
     def _said(self, run: Run, lines: list[bytes]) -> None:
         for line in lines:
-            run.lines += 1
             run.last = line.decode("utf-8", "surrogateescape").strip()[:500]
-            self._log.show(f"agent: {line.decode('utf-8', 'surrogateescape')}", self._log.talk)
+            if not outputs.nothing(line):
+                run.lines += 1
+                text = line.decode("utf-8", "surrogateescape")
+                self._log.show(f"agent: {text}", self._log.talk)
 
     def _over(self, run: Run, status: int) -> None:
         """RUN has ended with STATUS."""

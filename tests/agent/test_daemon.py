@@ -346,23 +346,29 @@ def _asked(host: Host, word: str) -> None:
         assert json.loads(sock.recv(4096)) == {"done": True}
 
 
-def test_classic_names_go_to_the_background() -> None:
-    with Site("Host1", place=Loopback(1)) as site:
-        host = site["Host1"]
-        address, port = site.place.listening(0)
+def test_classic_names_go_to_the_background_and_work_together() -> None:
+    with Site("Host1", "Host2", place=Loopback(2)) as site:
+        up, down = site.hosts
+        address, port = site.place.listening(1)
         control = (
             f'body server control {{ port => "{port}"; bindtointerface => "{address}"; }}\n'
             'body executor control { schedule => { "!any" }; }\n'
         )
-        host.policy({"promises.cf": UPSTREAM + control})
+        up.policy({"promises.cf": UPSTREAM})
+        up.start()
+        down.policy({"promises.cf": DOWNSTREAM + control})
         ran = [
             subprocess.run(
-                [site.names / name, "-g", "info"], env=host.environ(), cwd="/",
+                [site.names / name, "-g", "info"], env=down.environ(), cwd="/",
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
             )
             for name in ("cf-serverd", "cf-execd", "cf-execd")
         ]  # fmt: skip
-        found = status(host)
+        found = status(down)
+        down.run()
+        down.meets(up)
+        up.run("-D", "go")
+        down.waits_for("follow")
 
         assert [one.returncode for one in ran] == [0, 0, 1], ran
         assert "another daemon" in ran[2].stdout
@@ -370,7 +376,7 @@ def test_classic_names_go_to_the_background() -> None:
         assert found["executor"]["program"] == "cf-execd"
         for one in (found["daemon"], found["executor"]):
             os.kill(one["pid"], numbers.SIGTERM)
-        until(lambda: not host.processes(), "the end of both")
+        until(lambda: not down.processes(), "the end of both")
 
 
 def test_cf_execd_runs_once(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import clock, controls, outputs, receiving, signals, signing
+from agent import clock, controls, history, outputs, receiving, signals, signing
 from agent.audit import Audit, verify
 from agent.contacts import Contacts
 from agent.log import Log
@@ -648,9 +648,9 @@ def test_what_a_run_says_is_kept_and_logged(tmp_path: Path, memory: Memory) -> N
     ]  # fmt: skip
 
 
-def test_what_says_nothing_leaves_no_output(tmp_path: Path, memory: Memory) -> None:
+def test_what_has_nothing_to_say_leaves_no_output(tmp_path: Path, memory: Memory) -> None:
     async def go() -> Lab:
-        lab = Lab(tmp_path, memory, "true")
+        lab = Lab(tmp_path, memory, "echo; echo 'converged: 2 kept (0.02 s)'")
         lab.runs.want("schedule")
         await lab.over()
         return lab
@@ -658,6 +658,10 @@ def test_what_says_nothing_leaves_no_output(tmp_path: Path, memory: Memory) -> N
     lab = asyncio.run(go())
 
     assert (lab.ended, (lab.work / "outputs").exists()) == ([0], False)
+    (run,) = history.last(memory.state, 9)
+    assert (run["status"], run["lines"], run["output"], run["said"]) == (
+        0, 0, "", "converged: 2 kept (0.02 s)"
+    )  # fmt: skip
 
 
 def test_wake_ups_during_a_run_start_one_more(tmp_path: Path, memory: Memory) -> None:
