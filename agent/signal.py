@@ -170,10 +170,11 @@ FORMS: "dict[str, Callable[[Row], str]]" = {
 
 
 def _why(settings: "Settings", log: "Log", words: list[str]) -> int:
-    """Why a follow-up of a class has fired, or not."""
-    module: Any = __import__("agent.why", fromlist=["main"])
-    status: int = module.main(settings, log, words)
-    return status
+    """Why a follow-up of each class in WORDS has fired, or not, by the policy of this host."""
+    from agent import why
+
+    settings.file = f"{settings.workdir}/inputs/promises.cf"
+    return max([why.main(settings, log, word) for word in words])
 
 
 def _clear(settings: "Settings", log: "Log", words: list[str]) -> int:
@@ -249,7 +250,7 @@ def _peers(settings: "Settings", log: "Log") -> "list[Peer]":
 ACTIONS: "dict[str, tuple[int, int, str, Callable[[Settings, Log, list[str]], int]]]" = {
     "list": (0, 0, "", _list),
     "watch": (0, 0, "", _watch),
-    "why": (0, 9, "[CLASS...]", _why),
+    "why": (1, 9, "CLASS...", _why),
     "clear": (1, 1, "PEER", _clear),
     "audit": (0, 99, "[--verify] [FILE...]", _audit),
 }
