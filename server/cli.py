@@ -65,10 +65,15 @@ def main(settings: Any, log: Any) -> int:
         return runner.run(serve(half, lambda text: log("error", text)))
 
 
-async def serve(half: socket.socket, say: Callable[[str], None]) -> int:
-    """Speak with the executor over HALF until it ends; SAY takes what went wrong."""
+async def serve(
+    half: socket.socket, say: Callable[[str], None], limits: Limits | None = None
+) -> int:
+    """Speak with the executor over HALF until it ends; SAY takes what went wrong.
+
+    LIMITS are those that policy does not set.
+    """
     loop = asyncio.get_running_loop()
-    network = Network(say)
+    network = Network(say, limits or Limits())
     loop.set_exception_handler(network.mistaken)
     await loop.create_connection(lambda: network.stream, sock=half)
     await network.over.wait()
@@ -123,7 +128,7 @@ class Stream(asyncio.Protocol):
 class Network:
     """This half: what comes from the executor goes to where it belongs, and back."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], limits: Limits) -> None:
         self.over = asyncio.Event()
         self.status = 0
         self.stream = Stream(self)
@@ -147,7 +152,7 @@ class Network:
         self._ticks = 0
         self._rolled: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.limits = Limits()
+        self.limits = self._plain = limits
         self.auditor = Auditor(time.monotonic)
         self.hub = Hub(self.auditor, self.clock)
         self.hub.rolled_back = self.rolled_back
@@ -233,7 +238,7 @@ class Network:
         for warning in grants.warnings:
             self._say(warning)
         most = grants.control.maxconnections
-        plain = Limits()
+        plain = self._plain
         self.limits = replace(
             plain,
             sessions=most or plain.sessions,

@@ -6,7 +6,7 @@ sessions, so that a peer who is removed is cut off at once.
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 
 from server.wire import messages
@@ -30,6 +30,9 @@ class Door:
     Closed with a word; SERVE is given each session, and what to call when it is over. WELCOME tells
     whether an address may connect at all, UNBOUND whether it has no limits of its own, OPEN_TO
     whether it may come without knowing who we are.
+
+    Where somebody trusted came from, others who do not get that far cannot take the places away:
+    such addresses do not count against the limits for all.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Door:
         self._each = Buckets(self.limits.handshakes_address, self.limits.remembered)
         self._recent = Recent(self.limits.replay_seconds, self.limits.remembered)
         self._unproved: dict[Pipe, str] = {}  # oldest first, with their neighbourhoods
+        self._good: OrderedDict[str, None] = OrderedDict()  # where trusted peers came from
         self._sessions: dict[str, list[SigwireSession]] = {}
         self._count = 0  # of sessions
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,6 +103,10 @@ class Door:
             pipe.abort()
             self._note("unwelcome", address)
             return
+        if not self.unbound(address) and self._each.empty(neighbourhood(address), time.monotonic()):
+            pipe.abort()  # without the cost of a task
+            self._note("hurried", address)
+            return
         task = asyncio.get_running_loop().create_task(self._attend(pipe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -127,12 +135,13 @@ class Door:
     def _crowd(self, pipe: Pipe, address: str) -> None:
         """Note PIPE as one without proof; the oldest of too many have to go."""
         near = "" if self.unbound(address) else neighbourhood(address)
+        strange = [old for old, at in self._unproved.items() if at not in self._good]
         for limit, pipes in (
             (
                 self.limits.unproved_address,
                 [old for old, at in self._unproved.items() if at == near] if near else [],
             ),
-            (self.limits.unproved, list(self._unproved)),
+            (self.limits.unproved, [] if near in self._good else strange),
         ):
             if len(pipes) >= limit:
                 self._unproved.pop(pipes[0], None)
@@ -155,6 +164,7 @@ class Door:
             if label is None:
                 raise Closed("untrusted")
             self._unproved.pop(pipe, None)
+            self._welcomed(neighbourhood(address))
             pipe.lift()
             session = SigwireSession(pipe, proved, label, self.limits)
             return session if await self._welcome(session, proved) else None
@@ -168,11 +178,19 @@ class Door:
         now = time.monotonic()
         if not self.unbound(address) and self._each.take(neighbourhood(address), 1, now):
             raise Closed("hurried")
-        if self._all.take(self.limits.handshakes, 1, now):
+        good = neighbourhood(address) in self._good
+        if not good and self._all.take(self.limits.handshakes, 1, now):
             raise Closed("busy")
         if not self._recent.new(ephemeral, now):
             raise Closed("repeated")
         return m1
+
+    def _welcomed(self, near: str) -> None:
+        """Note that somebody trusted came from NEAR."""
+        self._good[near] = None
+        self._good.move_to_end(near)
+        if len(self._good) > self.limits.remembered:
+            self._good.popitem(last=False)
 
     async def _welcome(self, session: SigwireSession, proved: Proved) -> bool:
         """Say whether there is a place for SESSION; if so it has it. Raises Cut."""

@@ -42,15 +42,20 @@ class Bucket:
         self._level = burst
         self._when = now
 
+    def level(self, rate: tuple[float, float], now: float) -> float:
+        """How much is in it."""
+        speed, burst = rate
+        self._level = min(burst, self._level + max(0.0, now - self._when) * speed)
+        self._when = max(self._when, now)
+        return self._level
+
     def take(self, rate: tuple[float, float], amount: float, now: float) -> float:
         """Take AMOUNT; how long to wait for it, 0 if it was there. Nothing is taken if it was not.
 
         What is more than a full bucket holds can be had when the bucket is full.
         """
         speed, burst = rate
-        self._level = min(burst, self._level + max(0.0, now - self._when) * speed)
-        self._when = max(self._when, now)
-        missing = min(amount, burst) - self._level
+        missing = min(amount, burst) - self.level(rate, now)
         if missing > 0:
             return missing / speed
         self._level -= amount
@@ -66,6 +71,11 @@ class Buckets:
         self._rate = rate
         self._size = size
         self._buckets: OrderedDict[object, Bucket] = OrderedDict()
+
+    def empty(self, name: object, now: float) -> bool:
+        """Whether NAME would have to wait for anything at all."""
+        bucket = self._buckets.get(name)
+        return bucket is not None and bucket.level(self._rate, now) < 1
 
     def take(self, name: object, amount: float, now: float) -> float:
         """How long NAME has to wait for AMOUNT; 0 if it has it."""

@@ -24,6 +24,7 @@ from server.wire.signals import Kind, Signal, sign
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from server.wire.limits import Limits
     from server.wire.messages import Signed
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -74,6 +75,7 @@ class Half:
     def __init__(
         self, identity: Identity | None = None, *, host: str = "127.0.0.1", psk: bytes = b"",
         process: bool = False, port: int = 0,
+        limits: Limits | None = None,
     ) -> None:  # fmt: skip
         self.identity = identity or Identity.new()
         self.heard: list[Message] = []
@@ -82,7 +84,7 @@ class Half:
         self.seq = 0
         self.address = ("", 0)
         self.process: subprocess.Popen[bytes] | None = None
-        self._host, self._port, self._psk = host, port, psk
+        self._host, self._port, self._psk, self._limits = host, port, psk, limits
         self._new = threading.Condition()
         self._as_process = process
 
@@ -215,7 +217,7 @@ class Half:
     def _run(self, theirs: socket.socket) -> None:
         with asyncio.Runner() as runner:
             self.loop = runner.get_loop()
-            self.status = runner.run(serve(theirs, self.said.append))
+            self.status = runner.run(serve(theirs, self.said.append, self._limits))
 
     def _read(self) -> None:
         data = b""

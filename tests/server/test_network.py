@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -350,9 +349,8 @@ def test_who_does_not_read_holds_up_nobody_and_no_memory() -> None:
     assert grown < 16e6
 
 
-def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "Limits", partial(Limits, write_seconds=0.3))
-    with Half() as half:
+def test_who_does_not_read_is_cut_off() -> None:
+    with Half(limits=Limits(write_seconds=0.3)) as half:
         half.trusts(trusted(ALICE, "alice"))
         half.grants(grant())
         with half.client(ALICE) as alice:

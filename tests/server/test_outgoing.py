@@ -6,10 +6,8 @@ import socket
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from server import cli
 from server.outgoing import LAST, Pause
 from server.wire.handshake import TOKEN
 from server.wire.inside import (
@@ -33,8 +31,6 @@ from tests.server.hosts import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
 
     from server.wire import inside
 
@@ -103,9 +99,9 @@ def place(half: Half) -> str:
 
 
 @contextmanager
-def pair() -> Iterator[tuple[Half, Half]]:
+def pair(limits: Limits | None = None) -> Iterator[tuple[Half, Half]]:
     """An upstream that shares everything, and a downstream that knows it."""
-    with Half() as up, Half(host="") as down:
+    with Half(limits=limits) as up, Half(host="", limits=limits) as down:
         up.trusts(trusted(down.identity, "down"))
         up.grants(grant())
         down.trusts(trusted(up.identity, "up", place(up)))
@@ -212,9 +208,8 @@ def test_what_was_not_stored_comes_again() -> None:
         assert received(down) == ["a"]
 
 
-def test_a_peer_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "Limits", partial(Limits, ping_seconds=0.1, subscribed_seconds=0.5))
-    with pair() as (up, down):
+def test_a_peer_that_is_silent_is_given_up() -> None:
+    with pair(Limits(ping_seconds=0.1, subscribed_seconds=0.5)) as (up, down):
         want(down, up)
         assert down.hear(Contact).live
         time.sleep(1.0)  # pings keep it alive
