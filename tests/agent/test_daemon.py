@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,12 @@ bundle agent main
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache of parsed policy that all processes of the test run share."""
+    os.environ.setdefault("TROTH_CACHE_DIR", str(tmp_path_factory.getbasetemp().parent / "cache"))
+
+
 @pytest.fixture
 def alone() -> Iterator[Host]:
     """One host, whose daemon runs."""
@@ -70,9 +77,9 @@ def pair() -> Iterator[tuple[Host, Host]]:
         up, down = site.hosts
         up.policy({"promises.cf": UPSTREAM})
         down.policy({"promises.cf": DOWNSTREAM})
-        up.start("-g", "info")
-        down.start("-g", "info")
         down.run()
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda host: host.start("-g", "info"), site.hosts))
         down.meets(up)
         yield up, down
 
