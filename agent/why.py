@@ -8,6 +8,7 @@ import re
 import time
 
 from agent import signals
+from agent.contacts import WRONG_CLOCK
 from agent.exchange import CALLS, step_of, text_of
 from policy.context import Frame, Scope, scope_key
 from policy.errors import Unresolved
@@ -94,7 +95,17 @@ def _source(
         return {"server": server, "class": theirs, "state": "no peer",
                 "said": f"'{server}' is no peer of this host: troth peer add"}  # fmt: skip
     state, said = _contact(run, exchange, peer.id, theirs)
+    said += _off(run, peer.id)
     return {"server": server, "class": theirs, "state": state, "said": said}
+
+
+def _off(run: "Run", peer: str) -> str:
+    """What is to be said of the clock of PEER, if it is off by much."""
+    met = signals.contacts(run.state).get(peer) if run.state is not None else None
+    if met is None or abs(met.skew) < WRONG_CLOCK:
+        return ""
+    side = "ahead of" if met.skew > 0 else "behind"
+    return f"; its clock is {abs(met.skew) // 1000} s {side} ours"
 
 
 def _contact(run: "Run", exchange: "Exchange", peer: str, theirs: str) -> tuple[str, str]:
