@@ -165,28 +165,33 @@ class Host:
 
     # programs
 
-    def start(
-        self, *options: str, listen: bool = True, environ: Mapping[str, str] | None = None
-    ) -> None:
+    def start(self, *options: str) -> None:
         """Start its daemon, which makes no run by schedule; wait until it is ready."""
+        self.launch(*options)
+        self.ready()
+
+    def launch(self, *options: str) -> None:
+        """Start its daemon; `ready` waits for it."""
         host, port = self.site.place.listening(self.number)
-        told = ["--listen", f"{host}:{port}"] if listen else ["--no-listen"]
-        schedule = [] if "--schedule" in options else ["--schedule", "!any"]
+        told = ["--listen", f"{host}:{port}"]
+        told += [] if "--schedule" in options else ["--schedule", "!any"]
         told += [] if nobody_can_start_it(self.site.names) else ["--network-user", "root"]
-        bell = self.home / "ready"
-        bell.unlink(missing_ok=True)
-        with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
-            self.said.open("ab") as said,
-        ):
-            ready.bind(str(bell))
-            ready.setblocking(False)
+        address = self.home / "ready"
+        address.unlink(missing_ok=True)
+        self._bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._bell.bind(str(address))
+        self._bell.setblocking(False)
+        with self.said.open("ab") as said:
             self.daemon = subprocess.Popen(
-                self._command("daemon", *told, *schedule, *options),
-                env={**self.environ(), "NOTIFY_SOCKET": str(bell), **(environ or {})},
+                self._command("daemon", *told, *options),
+                env={**self.environ(), "NOTIFY_SOCKET": str(address)},
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
-            until(lambda: self._is_ready(ready), f"the daemon of {self.label} is ready")
+
+    def ready(self) -> None:
+        """Wait until the daemon that was launched is ready."""
+        with self._bell as bell:
+            until(lambda: self._is_ready(bell), f"the daemon of {self.label} is ready")
 
     def _is_ready(self, bell: socket.socket) -> bool:
         """Whether the daemon says so; Never if it has ended."""
@@ -350,9 +355,11 @@ class Site:
         return next(host for host in self.hosts if host.label == label)
 
     def start(self, *options: str) -> None:
-        """Start all daemons."""
+        """Start all daemons, at once."""
         for host in self.hosts:
-            host.start(*options)
+            host.launch(*options)
+        for host in self.hosts:
+            host.ready()
 
     def told(self) -> str:
         """What all daemons have said."""

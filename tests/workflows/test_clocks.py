@@ -14,7 +14,7 @@ from tests.workflows.policies import follows, policy, signals
 if TYPE_CHECKING:
     from tests.workflows.conftest import Sites
 
-QUIET = 0.7
+QUIET = 0.5
 HOUR = 3600
 
 
@@ -28,8 +28,7 @@ def prepared(both: Site) -> tuple[Host, Host]:
 
 def started(one: Host, two: Host) -> None:
     """Start the daemons; TWO hears ONE."""
-    for host in (one, two):
-        host.start()
+    one.site.start()
     two.run()
     two.meets(one)
 

@@ -13,7 +13,7 @@ from tests.workflows.policies import asks, follows, policy, signals
 if TYPE_CHECKING:
     from tests.workflows.conftest import Sites
 
-QUIET = 0.7
+QUIET = 0.5
 
 
 def pair(site: Sites, downstream: str, *names: str) -> tuple[Host, Host]:
@@ -21,8 +21,7 @@ def pair(site: Sites, downstream: str, *names: str) -> tuple[Host, Host]:
     one, two = site("Host1", "Host2").hosts
     one.policy(signals(*names))
     two.policy(policy(downstream))
-    for host in (one, two):
-        host.start()
+    one.site.start()
     two.run()
     two.meets(one)
     return one, two
@@ -125,8 +124,7 @@ def test_two_origins_with_one_prefix_are_two_signals(site: Sites) -> None:
     for host in (one, three):
         host.policy(signals("go"))
     two.policy(policy(asks("Host3") + follows("up_go")))
-    for host in (one, two, three):
-        host.start()
+    one.site.start()
     two.run()
     two.meets(one, three)
     one.run("-D", "do_go")

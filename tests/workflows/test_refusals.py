@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.workflows.conftest import Sites
 
-QUIET = 0.7
+QUIET = 0.5
 HEARD = asks("Host1", pattern="secret.*|no_such_class") + (
     'reports:\nup_secret::\n"heard" action => if_elapsed("0");\n'
     '!up_secret::\n"silence" action => if_elapsed("0");'
@@ -58,8 +58,7 @@ def expired(one: Host, two: Host) -> None:
 
 def test_a_peer_without_a_grant(site: Sites) -> None:
     one, two = pair(site, admit="Host3")
-    for host in (one, two):
-        host.start()
+    one.site.start()
     said = [two.run("-K") for _ in range(2)]
     time.sleep(QUIET)
 
@@ -79,8 +78,7 @@ def test_a_class_outside_of_the_pattern_of_the_grant(site: Sites) -> None:
     text.write_text(granted)
     two.policy(policy(HEARD))
     one.run("-D", "do_secret")
-    for host in (one, two):
-        host.start()
+    one.site.start()
     said = two.run("-K")
     time.sleep(QUIET)
 
@@ -92,8 +90,7 @@ def test_a_class_outside_of_the_pattern_of_the_grant(site: Sites) -> None:
 def test_a_key_that_is_trusted_no_more(site: Sites, end: Callable[[Host, Host], None]) -> None:
     one, two = pair(site, admit="Host2")
     end(one, two)
-    for host in (one, two):
-        host.start()
+    one.site.start()
     said = [two.run("-K") for _ in range(2)]
     time.sleep(QUIET)
 
@@ -109,8 +106,7 @@ def test_a_key_that_is_trusted_no_more_in_an_open_session(
 ) -> None:
     """The session ends within a second, and what comes later is not heard."""
     one, two = pair(site, admit="Host2")
-    for host in (one, two):
-        host.start()
+    one.site.start()
     two.run()
     two.meets(one)
     until(lambda: two.rows("SELECT 1 FROM received"), "the first signal")
@@ -124,8 +120,7 @@ def test_a_key_that_is_trusted_no_more_in_an_open_session(
 
 def test_a_grant_that_is_taken_back(site: Sites) -> None:
     one, two = pair(site, admit="Host2")
-    for host in (one, two):
-        host.start()
+    one.site.start()
     two.run()
     two.meets(one)
     one.policy(signals("secret", admit="Host3"))
