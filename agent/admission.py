@@ -3,6 +3,7 @@ of a fingerprint that was given. And our own successor, of whom peers are told.
 """
 
 import asyncio
+import threading
 from contextlib import suppress
 
 from server.wire import inside, keys
@@ -36,18 +37,21 @@ class Admission:
         self._log = log
         self._audit = audit
         self._say = say
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def enrol(self, message: inside.Enrol) -> None:
-        """Whether a stranger with a token may come in."""
+        """Whether a stranger may come in, with a token or from a network that is open."""
         label, peer = "", None
+        store, how = self._keys.store(), "by its invitation" if message.token else "on first use"
         try:
-            peer = self._keys.store().enrol(message.identity, message.token, message.address)
+            if message.token:
+                peer = store.enrol(message.identity, message.token, message.address)
+            else:
+                peer = store.first_use(message.identity, message.address)
         except (*REFUSALS, ValueError, KeyError) as error:
             self._log("error", f"cannot enrol who came from {message.address}: {error}")
         if peer is not None:
             label = peer.label
-            self._log("notice", f"'{label}' has joined by its invitation, from {message.address}")
+            self._log("notice", f"'{label}' has joined {how}, from {message.address}")
             self._trust_first()
         self._audit(
             "enrol", peer=keys.host_id(message.identity), label=label, ip=message.address,
@@ -94,22 +98,21 @@ class Admission:
             self._log("error", f"cannot read the rotation of our key: {error}")
             return
         peers = [peer for peer in self._keys.trust.peers.values() if not peer.successor]
-        task = asyncio.get_running_loop().create_task(self._introduced(peers))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        loop = asyncio.get_running_loop()
+        # not a thread of asyncio's, which would have to be waited for when we end
+        threading.Thread(target=self._introduced, args=(peers, loop), daemon=True).start()
 
-    async def _introduced(self, peers: "list[Peer]") -> None:
+    def _introduced(self, peers: "list[Peer]", loop: asyncio.AbstractEventLoop) -> None:
+        """Enter at each of PEERS once; in a thread."""
         for peer in peers:
             if not peer.addresses:
                 continue
             try:
-                await asyncio.to_thread(self._visit, peer)
+                visit(self._keys.store(), peer, seconds=VISIT_SECONDS).close()
             except REFUSALS as error:
-                self._log("info", f"'{peer.label}' was not told of our new key: {error}")
-
-    def _visit(self, peer: "Peer") -> None:
-        """Enter at PEER once; in a thread."""
-        visit(self._keys.store(), peer, seconds=VISIT_SECONDS).close()
+                told = f"'{peer.label}' was not told of our new key: {error}"
+                with suppress(RuntimeError):  # we have ended
+                    loop.call_soon_threadsafe(self._log, "info", told)
 
     def _trust_first(self) -> None:
         """Tell the network half whom we trust, before it hears what follows from that."""

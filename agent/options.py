@@ -53,6 +53,7 @@ class Settings:
     ttl: str = ""  # of an invitation, or of a key beside its successor
     source: str = ""  # the network that an invitation is for
     force: bool = False
+    first_use: bool = False  # take whatever key answers
     release: str = ""  # the directory to tag as checked
     listing: bool = False  # of all names; FILES are kinds of them
     word: str = ""  # to look for in what is said about names
@@ -204,6 +205,7 @@ PEER: "tuple[Option, ...]" = (
     ("ttl",                          "",  "TIME",    "ttl",              _text),
     ("from",                         "",  "NETWORK", "source",           _text),
     ("force",                        "",  "",        "force",            True),
+    ("first-use",                    "",  "",        "first_use",        True),
 )
 SERVE: "tuple[Option, ...]" = (
     *ACCESS,

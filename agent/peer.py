@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 OVERLAP = "7d"  # how long peers trust a rotated key beside its successor
 LIFE = "1h"  # of an invitation
+OPENING = "10m"  # for strangers
 VISIT_SECONDS = 10.0
 SEEN = "state/net/seen"
 
@@ -41,8 +42,13 @@ def main(settings: "Settings", log: "Log") -> int:
 def _add(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:
     """Trust the host at an address, whose fingerprint or public key file is given."""
     from server.wire import keys
-    from server.wire.trust import Peer, published
+    from server.wire.trust import Peer, TrustError, published
 
+    if settings.first_use:
+        _meet(settings, log, store, words)
+        return
+    if len(words) < 2:
+        raise TrustError(f"the fingerprint of the host at '{words[0]}' is missing, or --first-use")
     address, key = words[:2]
     public = published(key) if "/" in key or key.endswith(".pub") else b""
     peer = keys.host_id(public) if public else keys.id_of(keys.fingerprint(key))
@@ -52,6 +58,46 @@ def _add(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> 
     )  # fmt: skip
     store.add(entry, force=bool(_option(settings, "force", "")))
     log.show(f"{entry.label}: {entry.id}")
+
+
+def _meet(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:
+    """Trust whatever key answers at an address, if it lets strangers in."""
+    from server.wire import keys
+    from server.wire.client import Client
+    from server.wire.handshake import Closed, Terms
+    from server.wire.keys import Credentials
+    from server.wire.transport import Cut, Refused, placed
+    from server.wire.trust import Peer, TrustError
+
+    address, label = words[0], _label(words[1:], words[0])
+    terms = Terms(credentials=Credentials.new(store.identity(), store.now), clock=store.now * 1000)
+    try:
+        with Client(placed(address), terms, None, seconds=VISIT_SECONDS) as client:
+            client.log_in()
+            public = client.proved.identity
+    except (Closed, Cut, Refused) as error:
+        raise TrustError(
+            f"'{address}' lets no stranger in: {error}; there: 'troth peer open NETWORK'"
+        ) from None
+    entry = Peer(
+        id=keys.host_id(public), label=label, key=public, addresses=(address,),
+        added_by="first-use", added_at=store.now,
+    )  # fmt: skip
+    store.add(entry, force=bool(_option(settings, "force", "")))
+    log.show(f"{label}: {entry.id}\n{keys.words(keys.fingerprint(entry.id))}")
+    log("warning", f"nobody has compared this key: do so before you rely on '{label}'")
+
+
+def _open(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:
+    """Let strangers from a network in for a while, each as its address."""
+    from server.wire.trust import TrustError
+
+    network, count = words[0], words[1] if len(words) > 1 else "1"
+    if not count.isdecimal():
+        raise TrustError(f"'{count}' is not a number of strangers")
+    life = _seconds(str(_option(settings, "ttl", OPENING)))
+    store.open(network, life, int(count))
+    log.show(f"open to {count} from {network} until {_moment(store.now + life)}")
 
 
 def _list(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:
@@ -173,10 +219,11 @@ def _option(settings: "Settings", name: str, default: object) -> object:
 
 # word: how many words follow at least and at most, which, and what does it
 ACTIONS: "dict[str, tuple[int, int, str, Callable[[Settings, Log, Store, list[str]], None]]]" = {
-    "add": (2, 3, "ADDRESS FINGERPRINT|FILE [LABEL]", _add),
+    "add": (1, 3, "ADDRESS FINGERPRINT|FILE [LABEL]", _add),
     "list": (0, 0, "", _list),
     "remove": (1, 1, "LABEL|ID|ADDRESS", _remove),
     "invite": (1, 9, "LABEL [ADDRESS...]", _invite),
     "join": (1, 2, "INVITATION [LABEL]", _join),
+    "open": (1, 2, "NETWORK [COUNT]", _open),
     "rotate": (0, 1, "[STATEMENT]", _rotate),
 }

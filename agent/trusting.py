@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agent.log import Log
     from server.wire.keys import Identity
 
-WATCHED = ("", "/revoked", "/invites", "/joins")
+WATCHED = ("", "/revoked", "/invites", "/joins", "/open")
 COARSE = 50_000_000  # nanoseconds: two changes so near to each other may have one time
 NOBODY = Trust({}, frozenset())
 
@@ -74,7 +74,12 @@ class Keys:
             for peer in self.trust.peers.values()
             if peer.id not in self.trust.revoked and peer.current(now)
         ]  # fmt: skip
-        return inside.Trust(peers=tuple(peers), enrolling=bool(self._names("invites")))
+        try:
+            opened = self.store().opened()
+        except (BadKey, OSError) as error:
+            self._log("error", f"cannot read for whom this host is open: {error}")
+            opened = ()
+        return inside.Trust(peers=tuple(peers), enrolling=bool(self._names("invites")), open=opened)
 
     def label(self, peer: str) -> str:
         """What the peer with this id is called here."""

@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -143,6 +143,7 @@ class Network:
         self._asked_at = 0.0
         self._granted = False
         self._enrolling = False
+        self._open: tuple[tuple[str, int], ...] = ()
         self._listening: tuple[str, int] | None = None
         self._refused = ""  # why we do not listen
         self._audit_timer: asyncio.TimerHandle | None = None
@@ -160,6 +161,7 @@ class Network:
         self.outgoing = Outgoing(self.stream.put, self.limits)
         self.serving = Serving(table(self.hub), self.limits, self.unbound)
         self.door = Door(self.terms, self.judge, self.serve, self.note, self.limits)
+        self.door.open_to = self.open_to
         self.door.welcome = self.welcome
         self.door.unbound = self.unbound
 
@@ -253,6 +255,7 @@ class Network:
     def trusted(self, trust: inside.Trust) -> None:
         """These may come in; who else is here has to go."""
         self._enrolling = trust.enrolling
+        self._open = trust.open
         self.hub.trusted(trust.peers)
         self.outgoing.trusted(self.hub.trust)
         self._cut_off()
@@ -395,6 +398,12 @@ class Network:
         """Whether policy lets ADDRESS connect."""
         return self.hub.grants.may_connect(address).allowed
 
+    def open_to(self, address: str) -> bool:
+        """Whether strangers from ADDRESS may come in now, without knowing who we are."""
+        now = self.clock() / 1000
+        place = ip_address(address.partition("%")[0])
+        return any(now <= until and place in ip_network(net) for net, until in self._open)
+
     def unbound(self, address: str) -> bool:
         """Whether ADDRESS has no limits of its own."""
         return self.hub.grants.listed("allowallconnects", address)
@@ -410,7 +419,7 @@ class Network:
             if not known.key:
                 self.stream.put(inside.Learnt(identity=proved.identity))
             return known.label
-        if not proved.token or not self._enrolling:
+        if not (self._enrolling if proved.token else self.open_to(address)):
             return None
         label = await self._ask(
             lambda n: inside.Enrol(

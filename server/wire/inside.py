@@ -66,11 +66,13 @@ class Trusted(Struct, frozen=True, kw_only=True):
 class Trust(Message, frozen=True, tag="trust"):
     """All who may come in. Who is not among them is cut off at once.
 
-    ENROLLING: there are invitations, so a stranger with a token is worth a question.
+    ENROLLING: there are invitations, so a stranger with a token is worth a question. OPEN are
+    networks, and until when, whose strangers may come without one.
     """
 
     peers: tuple[Trusted, ...]
     enrolling: bool = False
+    open: tuple[tuple[str, int], ...] = ()
 
 
 class Own(Message, frozen=True, tag="own"):
@@ -192,7 +194,8 @@ class Visited(Message, frozen=True, tag="visited"):
 
 
 class Enrol(Message, frozen=True, tag="enrol"):
-    """Whether this stranger with a token may come in: `answered` with its label."""
+    """Whether this stranger may come in, by its token or, if that is empty, by its address:
+    `answered` with its label."""
 
     n: int
     identity: bytes

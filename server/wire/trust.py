@@ -3,6 +3,7 @@
     localhost.priv localhost.pub   this host; the first is nobody else's business
     root-SHA=….pub                 one peer
     invites/ID                     an invitation that was not used yet (a hash of its secret)
+    open/ID                        a network whose strangers are let in for a while, so many
     joins/SHA=…                    an invitation that we were given, until its peer has let us in
     revoked/SHA=…                  a key that is not trusted whatever else is said
     removed/LABEL                  a name that is blocked for a while
@@ -42,6 +43,8 @@ from server.wire.transport import placed
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DAY = 24 * 3600
 LONGEST_INVITATION = DAY
+LONGEST_OPENING = 3600
+MOST_STRANGERS = 100
 BLOCKED = 30 * DAY
 TOKEN_ID, TOKEN_SECRET = 16, 32
 
@@ -270,6 +273,59 @@ class Store:
             os.unlink(f"{self.path}/joins/{peer}")
         except FileNotFoundError:
             return
+
+    # trust on first use: only where somebody asked for it by name
+
+    def open(self, network: str, life: int, count: int) -> None:
+        """Let COUNT strangers from NETWORK in, each as its address, for LIFE seconds."""
+        _network(network)
+        if not 0 < life <= LONGEST_OPENING or not 0 < count <= MOST_STRANGERS:
+            raise TrustError("at most an hour, and for 1 to 100 strangers")
+        self.identity()
+        fields = {"network": network, "until": str(self.now + life), "count": str(count)}
+        with self._locked():
+            self._write("open", sodium.randombytes(8).hex(), _text(fields))
+
+    def opened(self) -> tuple[tuple[str, int], ...]:
+        """The networks whose strangers are let in now, each with its end."""
+        return tuple([(network, until) for _, network, until, _ in self._openings()])
+
+    def first_use(self, identity: bytes, address: str) -> Peer | None:
+        """The peer that a stranger from ADDRESS becomes, None if nobody opened for it."""
+        with self._locked():
+            for path, network, _, count in self._openings():
+                if not _within(address, network):
+                    continue
+                peer = Peer(
+                    id=keys.host_id(identity), label=address.replace(":", "-"), key=identity,
+                    addresses=(address if ":" not in address else f"[{address}]",),
+                    added_by="first-use", added_at=self.now,
+                )  # fmt: skip
+                try:
+                    self._add(peer, force=False)
+                except TrustError:
+                    return None
+                if count > 1:
+                    fields = {**peerfiles.fields(peerfiles.read(path)), "count": str(count - 1)}
+                    peerfiles.write(path, _text(fields), replace=True)
+                else:
+                    os.unlink(path)
+                return peer
+        return None
+
+    def _openings(self) -> list[tuple[str, str, int, int]]:
+        """File, network, end and number of strangers of each opening that is not over."""
+        found = []
+        for name in peerfiles.names(f"{self.path}/open"):
+            path = f"{self.path}/open/{name}"
+            fields = peerfiles.fields(peerfiles.read(path))
+            try:
+                entry = (path, fields["network"], int(fields["until"]), int(fields["count"]))
+            except (KeyError, ValueError):
+                raise BadKey(f"'{path}' does not describe an opening") from None
+            if self.now <= entry[2]:
+                found.append(entry)
+        return found
 
     # successors
 

@@ -480,3 +480,39 @@ def test_the_last_visit_is_remembered(tmp_path: Path) -> None:
     seen.note(directory, "SHA=x", "10.0.0.7", NOW + 1)
 
     assert seen.last(directory, "SHA=x") == seen.Seen(NOW + 1, "10.0.0.7")
+
+
+# trust on first use
+
+
+def test_nobody_is_trusted_on_first_use_unless_somebody_opens(store: Store) -> None:
+    assert store.opened() == ()
+    assert store.first_use(Identity.new().public, "10.0.0.7") is None
+
+
+def test_an_opening_is_for_a_network_a_number_and_a_while(store: Store) -> None:
+    store.open("10.0.0.0/24", 600, 2)
+    came = [
+        store.first_use(Identity.new().public, "10.0.1.7"),
+        later(store, 601).first_use(Identity.new().public, "10.0.0.6"),
+        store.first_use(Identity.new().public, "10.0.0.7"),
+        store.first_use(Identity.new().public, "10.0.0.8"),
+        store.first_use(Identity.new().public, "10.0.0.9"),
+    ]
+
+    assert [peer.label if peer else "" for peer in came] == ["", "", "10.0.0.7", "10.0.0.8", ""]
+    assert labels(store) == ["10.0.0.7", "10.0.0.8"]
+
+
+def test_another_key_from_an_address_that_is_known_is_refused(store: Store) -> None:
+    store.open("10.0.0.0/24", 600, 2)
+    first = store.first_use(Identity.new().public, "10.0.0.7")
+
+    assert first is not None
+    assert store.first_use(Identity.new().public, "10.0.0.7") is None
+
+
+@pytest.mark.parametrize(("life", "count"), [(0, 1), (3601, 1), (60, 0), (60, 101)])
+def test_an_opening_has_bounds(store: Store, life: int, count: int) -> None:
+    with pytest.raises(TrustError):
+        store.open("10.0.0.0/24", life, count)
