@@ -160,6 +160,7 @@ class Daemon:
             self._due.obey(self._policy.controls)
         if self._speaks:
             if changed:
+                self._log("info", "what policy grants is in force")
                 self._audit("reload", object="grants", decision="in force")
             self._executor.granted()
         self._runs.open()

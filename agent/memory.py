@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 AGAIN = 1.0  # seconds until what failed is tried again
-RUNS = 1000  # that are remembered
 
 
 class Memory:
@@ -22,6 +21,7 @@ class Memory:
         self._path = path
         self._clock = clock
         self._log = log
+        self._said = ""
         self._version: object = None
         self._broken_at = 0.0
         self._state = self._opened()
@@ -61,4 +61,10 @@ class Memory:
 
     def _opened(self) -> State:
         self._version = None
-        return State(self._path, self._log, int(self._clock()))
+        return State(self._path, self._tell, self._clock())
+
+    def _tell(self, level: str, message: str) -> None:
+        """Say MESSAGE, once if it is said again and again."""
+        if message != self._said:
+            self._said = message
+            self._log(level, message)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Audit = Callable[..., None]
 
 MINUTE = 60.0
+AT_ONCE = 512  # signals in one transaction: others wait for it
+SOON = 0.001  # seconds
 A_CLASS, ALL = 6, 60  # signals a minute that runs may grant which a signal started
 
 
@@ -76,7 +78,10 @@ class Signer:
         batch = Batch(epoch, upto)
         sealed: list[tuple[int, int, bytes, bytes]] = []
         left_out: list[int] = []
-        for row in self._due(rows):
+        due = self._due(rows)
+        if len(due) > AT_ONCE:
+            self.waits = SOON
+        for row in due[:AT_ONCE]:
             signed = self._signed(identity, row, batch)
             if signed is None:
                 left_out.append(row.id)

@@ -224,6 +224,18 @@ def test_runs_that_signals_started_grant_a_class_six_times_a_minute(memory: Memo
     assert heard.events("surplus")[0]["count"] == 3
 
 
+def test_many_signals_are_signed_in_several_goes(memory: Memory) -> None:
+    identity, signer = Identity.new(), Signer(memory, Heard())
+    for number in range(signing.AT_ONCE + 1):
+        grant(memory, f"c{number}")
+
+    sizes = []
+    while (batch := signer.look(identity, NOW)) is not None:
+        sizes.append((len(batch.signed), batch.upto, signer.waits > 0))
+
+    assert sizes == [(512, 512, True), (1, 513, False)]
+
+
 def test_rates_are_those_of_the_last_minute() -> None:
     rates = Rates()
 
