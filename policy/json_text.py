@@ -288,7 +288,10 @@ def _unescaped(text: str, escapes: dict[str, str]) -> str:
 
 
 def _again(text: str) -> str:
-    r"""The second unescaping of a string value; `\u00XX` is the byte XX, another `\u` a plain u."""
+    r"""The second unescaping of a string value; `\u00XX` is the byte XX, another `\u` a plain u.
+
+    A byte 0 ends it.
+    """
     if "\\" not in text:
         return text
     parts, plain = [], 0
@@ -298,7 +301,7 @@ def _again(text: str) -> str:
         parts += [text[plain:at], char]
         plain = end
         at = text.find("\\", end)
-    joined = "".join([*parts, text[plain:]])
+    joined = "".join([*parts, text[plain:]]).partition("\0")[0]
     return joined.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 

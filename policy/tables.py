@@ -173,10 +173,10 @@ class _Builder:
 
     def _scalar(self, event: "Any") -> None:
         if isinstance(self.stack[-1], dict) and self.keys[-1] is None:
-            self.keys[-1] = event.value
+            self.keys[-1] = event.value.partition("\0")[0]
         else:
             plain = event.style in (None, "") and event.tag is None
-            self._put(_typed(event.value) if plain else event.value)
+            self._put(_typed(event.value) if plain else event.value.partition("\0")[0])
 
     def _begin(self, container: "Any") -> None:
         if len(self.stack) > DEEPEST:

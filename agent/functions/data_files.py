@@ -130,6 +130,11 @@ _SUFFIXES = {".csv": "CSV", ".env": "ENV", ".yaml": "YAML", ".yml": "YAML"}
 QUIET = ("CSV", "ENV")
 
 
+def reader(kind: str) -> "Callable[[Context, str, int], Any]":
+    """What reads data of this KIND; one that is unknown is read as JSON."""
+    return READERS.get(kind, _json)
+
+
 def kind_of(path: str) -> str:
     """What data the name of PATH promises."""
     name = path.lower()

@@ -160,6 +160,9 @@ def file_hash(ctx: "Context", path: str, algorithm: str) -> str:
     """
     import hashlib
 
+    if algorithm not in _DIGESTS:
+        ctx.log("error", f"file_hash: no digest is called '{algorithm}'")
+        return ""
     try:
         data = content(ctx, path)
     except IsADirectoryError:  # it can be opened, and nothing is in it

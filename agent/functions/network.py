@@ -31,13 +31,18 @@ def host2ip(ctx: "Context", host: str) -> str:
 
     try:
         return str(socket.getaddrinfo(host, None)[0][4][0])
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         ctx.log(
             "info",
             f"Unable to lookup hostname '{host}' or cfengine service. "
-            f"(getaddrinfo: {error.strerror})",
+            f"(getaddrinfo: {_reason(error)})",
         )
         return host
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """Why there is no such host; a name that is none for Python is none for anybody."""
+    return str(error.strerror) if isinstance(error, OSError) else "Name or service not known"
 
 
 def ip2host(ctx: "Context", address: str) -> str:
@@ -52,10 +57,10 @@ def ip2host(ctx: "Context", address: str) -> str:
     try:
         found = socket.getaddrinfo(address, None, flags=socket.AI_NUMERICHOST)[0][4]
         return socket.getnameinfo((str(found[0]), 0), 0)[0]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         ctx.log(
             "error",
-            f"Unable to convert IP address '{address}'. (getaddrinfo: {error.strerror})",
+            f"Unable to convert IP address '{address}'. (getaddrinfo: {_reason(error)})",
         )
         return address
 

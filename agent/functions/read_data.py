@@ -1,6 +1,6 @@
 """Functions that read files of data: JSON, YAML, CSV, settings."""
 
-from agent.functions.data_files import ALL, QUIET, READERS, Unreadable, content, kind_of
+from agent.functions.data_files import ALL, QUIET, Unreadable, content, kind_of, reader
 from policy import tables, values
 from policy.errors import Failed
 from policy.functions.arguments import integer, refusal
@@ -20,7 +20,7 @@ def _data(ctx: "Context", function: str, path: str, kind: str, most: str = _UNLI
     """The container in the file PATH of a KIND. Raises Failed."""
     limit = integer(ctx, most)
     try:
-        return READERS[kind](ctx, path, limit if limit >= 0 else ALL)
+        return reader(kind)(ctx, path, limit if limit >= 0 else ALL)
     except Unreadable as reason:
         loud = kind not in QUIET and ctx.pass_number
         ctx.log("error" if loud else "verbose", f"{function}: {reason}")
@@ -93,7 +93,7 @@ def validfiledata(ctx: "Context", path: str, kind: str) -> bool:
         validfiledata("/no/such", "JSON") -> false
     """
     try:
-        READERS[kind_of(path) if kind == "auto" else kind](ctx, path, ALL)
+        reader(kind_of(path) if kind == "auto" else kind)(ctx, path, ALL)
     except Unreadable as reason:
         ctx.log("verbose", f"validfiledata: {reason}")
         return False

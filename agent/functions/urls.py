@@ -47,7 +47,10 @@ def get(ctx: "Context", url: str, options: "dict[str, Any]") -> "dict[str, Any]"
     for option in options:
         if option not in _HEADERS and option not in _OTHERS:
             ctx.log("info", f"url_get: unknown option '{option}'")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     status, code, body, headers = 0, _NO_PROTOCOL, b"", ""
     most = _number(options, "url.max_content", _MOST)
     if parts.scheme == "file":
@@ -57,7 +60,7 @@ def get(ctx: "Context", url: str, options: "dict[str, Any]") -> "dict[str, Any]"
     found: dict[str, Any] = {"returncode": status, "rc": code, "success": code == _FINE}
     if code != _FINE:
         found["error_message"] = _MESSAGES[code]
-    found["content"] = values.text(body[:most])
+    found["content"] = values.text(body[:most].partition(b"\0")[0])
     found["headers"] = headers[: _number(options, "url.max_headers", _MOST)]
     return found
 

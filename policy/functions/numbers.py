@@ -2,6 +2,7 @@
 
 from policy import values
 from policy.errors import Failed, Fatal
+from policy.functions import ordering
 from policy.functions.arguments import integer, real, refusal
 from policy.functions.lists import shown
 from policy.numbers import fixed, truncated
@@ -128,7 +129,7 @@ def max_(ctx: "Context", items: "Any", mode: str) -> str:
         max('["9", "10"]', "int") -> "10"
         max('["9", "10"]', "lex") -> "9"
     """
-    return max(_some(ctx, items), key=_key(mode))
+    return max(_some(ctx, items), key=ordering.key(mode))
 
 
 def min_(ctx: "Context", items: "Any", mode: str) -> str:
@@ -138,7 +139,7 @@ def min_(ctx: "Context", items: "Any", mode: str) -> str:
     Example:
         min('["9", "10"]', "int") -> "9"
     """
-    return min(reversed(_some(ctx, items)), key=_key(mode))
+    return min(reversed(_some(ctx, items)), key=ordering.key(mode))
 
 
 def _some(ctx: "Context", items: "Any") -> list[str]:
@@ -146,12 +147,6 @@ def _some(ctx: "Context", items: "Any") -> list[str]:
     if not found:
         raise Failed("no items")
     return found
-
-
-def _key(mode: str) -> "Any":
-    from policy.functions.ordering import KEYS
-
-    return KEYS[mode.lower()]
 
 
 # ranges

@@ -100,7 +100,12 @@ KEYS: "dict[str, Callable[[str], Key]]" = {
 }
 
 
+def key(mode: str) -> "Callable[[str], Key]":
+    """What values are ordered by in a MODE; one that is none is `lex`."""
+    return KEYS.get(mode.lower(), _lexical)
+
+
 def ordered(items: list[str], mode: str) -> list[str]:
     """ITEMS from the least to the greatest; as in the reference equal ones change their order."""
     backwards = items[::-1]
-    return sorted(backwards, key=KEYS[mode.lower()])
+    return sorted(backwards, key=key(mode))

@@ -80,6 +80,9 @@ def escape(ctx: "Context", plain: str) -> str:
     return text(b"".join(marked)[:_LONGEST_ESCAPED])
 
 
+_DIGESTS = ("md5", "sha1", "sha256", "sha384", "sha512")
+
+
 def hash_(ctx: "Context", hashed: str, algorithm: str) -> str:
     """The digest of a text, in hexadecimal. Not for passwords: see `password`.
 
@@ -89,6 +92,9 @@ def hash_(ctx: "Context", hashed: str, algorithm: str) -> str:
     """
     import hashlib
 
+    if algorithm not in _DIGESTS:
+        ctx.log("error", f"hash: no digest is called '{algorithm}'")
+        return ""
     return hashlib.new(algorithm, octets(hashed), usedforsecurity=False).hexdigest()
 
 
