@@ -433,7 +433,7 @@ def partition(count: int, chance: random.Random) -> Result:
         for number in range(count):
             way, before = number % 3, len(two.did("my_follow_up"))
             seconds = (
-                chance.uniform(1, 3) if count <= SHORT else min(chance.expovariate(0.1) + 1, 90)
+                chance.uniform(0.5, 1.5) if count <= SHORT else min(chance.expovariate(0.1) + 1, 90)
             )
             if way == 0:
                 site.cut(two)
@@ -556,7 +556,7 @@ def surplus(count: int, chance: random.Random) -> Result:
     return Result(f"{count} s", f"{max(signals)} signals of one host")
 
 
-def quiet(site: Site, seconds: float = 1.0) -> None:
+def quiet(site: Site, seconds: float = 0.8) -> None:
     """Wait until no job has begun for SECONDS."""
 
     def jobs() -> int:
@@ -609,7 +609,7 @@ TESTS: dict[str, tuple[Callable[[int, random.Random], Result], int, int]] = {
     "16-clocks": (clocks, 4, 300),
     "16-expiry": (expiry, 0, 3),
     "18-loops": (loops, 1, 20),
-    "18-surplus": (surplus, 5, 130),
+    "18-surplus": (surplus, 3, 130),
     "20-rollback": (rollback, 1, 20),
 }
 

@@ -182,7 +182,7 @@ def test_a_lock_longer_than_the_gap_between_two_signals(site: Sites) -> None:
     received(two, 3)
     until(lambda: two.rows("SELECT 1 FROM waits"), "a promise that waits for its lock")
     assert times(two) == 1
-    two.shift(50)  # the rest of the minute passes
+    two.shift(56)  # the rest of the minute passes
 
     two.waits_for("my_follow_up", 2, seconds=70)
     assert times(two) == 2
