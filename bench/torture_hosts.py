@@ -164,9 +164,9 @@ def parent(pid: int) -> int:
         return 0
 
 
-def upstream(storm: Storm, count: int, over: threading.Event) -> None:
+def upstream(storm: Storm, count: int, over: threading.Event, pause: float = 0) -> None:
     """Run the upstream until it has said COUNT signals, whatever is killed meanwhile."""
-    while storm.said() < count and not over.is_set():
+    while storm.said() < count and not over.wait(pause):
         storm.one.troth("run")
 
 
@@ -293,13 +293,13 @@ def _killed(count: int, chance: random.Random, victim: int) -> Result:
     with Site("Host1", "Host2", place=Loopback(2, relays=True)) as site:
         it = Storm(site, chance, [site.hosts[victim]])
         over = threading.Event()
-        source = threading.Thread(target=upstream, args=(it, sys.maxsize, over))
+        source = threading.Thread(target=upstream, args=(it, sys.maxsize, over, SCHEDULE))
         source.start()
         scheduled = threading.Thread(target=schedule, args=(it, over))
         scheduled.start()
         try:
             while it.kills < count:
-                time.sleep(chance.uniform(0.0, 0.4))
+                time.sleep(chance.uniform(0.0, 0.8))
                 it.kill()
                 it.keep_up()
         finally:
@@ -614,11 +614,11 @@ TESTS: dict[str, tuple[Callable[[int, random.Random], Result], int, int]] = {
 }
 
 
-def run(name: str, *, full: bool, seed: int) -> Row:
+def run(name: str, *, full: bool, seed: int, count: int = 0) -> Row:
     """Do the test NAME; what to publish of it."""
     test, short, long = TESTS[name]
     begin = time.monotonic()
-    result = test(long if full else short, random.Random(seed))  # noqa: S311  # repeatable
+    result = test(count or (long if full else short), random.Random(seed))  # noqa: S311  # repeatable
     return Row(name, result.done, seed, time.monotonic() - begin, result.worst)
 
 
@@ -628,11 +628,13 @@ def main() -> int:
     parser.add_argument("--only", default="", help="tests whose name contains this")
     parser.add_argument("--full", action="store_true", help="as often as is published")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--count", type=int, default=0, help="how often instead")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave nothing behind
     status = 0
     for name in [name for name in TESTS if options.only in name]:
         try:
-            row = run(name, full=options.full, seed=options.seed)
+            row = run(name, full=options.full, seed=options.seed, count=options.count)
         except (Broken, Never, sqlite3.Error) as error:
             print(f"| {name} | BROKEN, seed {options.seed}: {error} |", flush=True)
             status = 1

@@ -7,6 +7,7 @@ are shown are those that a person would give. It ends by itself and leaves nothi
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from typing import NamedTuple
@@ -162,6 +163,7 @@ def demo(site: Site) -> None:
 
 def main() -> int:
     """Show it; 1 if something did not happen."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave nothing behind
     try:
         with Site(*LABELS, place=Loopback(len(LABELS)), trust=False) as site:
             demo(site)
