@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from server.wire.stream import SigwireSession
 
 AT_ONCE, FIRST, LAST = 0.25, 1.0, 60.0  # seconds between attempts, each less a random part
+BRIEFEST = 2.0  # what LAST becomes where few are visited: soon after a network is healed
+RATE = 20  # attempts a second, of all visits together, that are never too many
 UNSTORED = 4  # batches that the executor may have before more is read
 LASTING = 1.0  # a session that was shorter does not count as one
 
@@ -48,12 +50,17 @@ class Pause:
         """It worked."""
         self._failed = 0
 
-    def next(self) -> float:
-        """It did not, again."""
+    def next(self, most: float = LAST) -> float:
+        """It did not, again: how long to wait, at MOST."""
         self._failed += 1
         if self._failed == 1:
             return self._random(0.0, AT_ONCE)
-        return self._random(0.0, min(LAST, FIRST * 2.0 ** (self._failed - 2)))
+        return self._random(0.0, min(most, FIRST * 2.0 ** (self._failed - 2)))
+
+
+def longest(visits: int) -> float:
+    """The longest pause where there are VISITS: a dead peer costs little, a late signal much."""
+    return min(LAST, max(BRIEFEST, visits / RATE))
 
 
 class Outgoing:
@@ -228,7 +235,7 @@ class Outbound:
                 self._pause.reset()
             self._nudged.clear()
             try:
-                async with asyncio.timeout(self._pause.next()):
+                async with asyncio.timeout(self._pause.next(longest(len(self._all.visits)))):
                     await self._nudged.wait()
             except TimeoutError:
                 continue

@@ -8,7 +8,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from server.outgoing import LAST, Pause
+from server.outgoing import LAST, Pause, longest
 from server.wire.handshake import TOKEN
 from server.wire.inside import (
     Answered,
@@ -364,6 +364,10 @@ def test_pauses_grow_and_begin_anew() -> None:
     pause.reset()
     assert pause.next() == 0.25
     assert pause.next() < LAST
+
+
+def test_the_fewer_are_visited_the_shorter_is_the_longest_pause() -> None:
+    assert [longest(visits) for visits in (1, 40, 200, 5000)] == [2, 2, 10, LAST]
 
 
 def test_pauses_are_spread_out() -> None:
