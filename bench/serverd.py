@@ -39,6 +39,16 @@ def installed() -> bool:
     return SERVERD.exists() and shutil.which("openssl") is not None
 
 
+def program(name: str) -> str:
+    """Where the program NAME is."""
+    return shutil.which(name) or f"/usr/sbin/{name}"
+
+
+def environ(home: Path) -> dict[str, str]:
+    """The environment in which all of theirs is in HOME."""
+    return os.environ | {"CFENGINE_TEST_OVERRIDE_WORKDIR": str(home)}
+
+
 def free_port(address: str = ADDRESS) -> int:
     """A port that nobody has."""
     with socket.create_server((address, 0)) as found:
@@ -53,15 +63,13 @@ class Serverd:
     ) -> None:
         self.home = home
         self.port = free_port()
-        self._environ = os.environ | {"CFENGINE_TEST_OVERRIDE_WORKDIR": str(home)}
+        self._environ = environ(home)
         self._policy = home / "s.cf"
         self._process: subprocess.Popen[bytes]
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("inputs", "state", "ppkeys", "bin", "outputs"):
             (home / name).mkdir(mode=0o700, exist_ok=True)
-        promises_program = shutil.which("cf-promises")
-        if promises_program is not None:
-            (home / "bin" / "cf-promises").symlink_to(promises_program)
+        (home / "bin" / "cf-promises").symlink_to(program("cf-promises"))
         promises = [f'"{name}" expression => "any", persistence => "600";' for name in classes]
         self._policy.write_text(
             POLICY.format(
@@ -70,16 +78,17 @@ class Serverd:
             )
         )  # fmt: skip
         self._policy.chmod(0o600)
-        self._run("cf-key")
         public = home / "ppkeys" / "localhost.pub"
+        if not public.exists():
+            self._run("cf-key")
         self._run("cf-key", "-t", str(public))
         self._certify()
         self._run("cf-agent", "-Kf", str(self._policy))
 
     def __enter__(self) -> Self:
         command = [str(SERVERD), "-F", "-f", str(self._policy)]
-        log = (self.home / "serverd.log").open("wb")
-        self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log)
+        with (self.home / "serverd.log").open("wb") as log:
+            self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log)
         end = time.monotonic() + 10
         while time.monotonic() < end:
             try:
@@ -107,13 +116,14 @@ class Serverd:
         return Talker((ADDRESS, self.port), self.home, source)
 
     def _run(self, *command: str) -> None:
-        subprocess.run(command, env=self._environ, check=True, capture_output=True)
+        name, *rest = command
+        subprocess.run([program(name), *rest], env=self._environ, check=True, capture_output=True)
 
     def _certify(self) -> None:
         """A certificate for the host's own key, which is the client's as well."""
         subprocess.run(
             [
-                shutil.which("openssl") or "openssl", "req", "-x509", "-new",
+                program("openssl"), "req", "-x509", "-new",
                 "-key", str(self.home / "ppkeys/localhost.priv"),
                 "-subj", "/CN=bench", "-days", "2", "-out", str(self.home / "client.pem"),
             ],

@@ -21,15 +21,15 @@ class Auditor:
         self._lines: list[Noted] = []
         self._counted: dict[Noted, tuple[float, int]] = {}  # since when, how many more
 
-    def note(self, line: Noted) -> None:
-        """Note LINE, whose count is 1."""
+    def note(self, line: Noted, times: int = 1) -> None:
+        """Note LINE, whose count is 1, as often as it happened."""
         if line not in self._counted and len(self._counted) >= MOST:
             line = Noted(event=line.event, reason="too many kinds to tell apart")
         since, more = self._counted.get(line, (0.0, -1))
         if more < 0:
-            since = self._clock()
-            self._lines.append(line)
-        self._counted[line] = (since, more + 1)
+            since, more = self._clock(), -times
+            self._lines.append(replace(line, count=times))
+        self._counted[line] = (since, more + times)
 
     def due(self) -> tuple[Noted, ...]:
         """What has to be handed on now."""

@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -45,6 +46,7 @@ QUESTIONS = 16  # of strangers, at one time
 BAD_CLOCK = 3600 * 1000  # milliseconds
 RENEWED = 24 * 3600  # seconds before its end that a certificate is asked for again
 ASK_AGAIN = 30.0
+DOORS = 16384  # addresses that are remembered
 OTHERS = ("cut", "session")  # what the door says that is no refusal
 
 
@@ -146,6 +148,8 @@ class Network:
         self._open: tuple[tuple[str, int], ...] = ()
         self._listening: tuple[str, int] | None = None
         self._refused = ""  # why we do not listen
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._doors: dict[str, tuple[bool, bool]] = {}  # address: may connect, without limits
         self._audit_timer: asyncio.TimerHandle | None = None
         self._questions: dict[int, asyncio.Future[str]] = {}
         self._number = 0
@@ -249,6 +253,7 @@ class Network:
         )
         self.door.limits = self.serving.limits = self.outgoing.limits = self.limits
         self._granted = True
+        self._doors.clear()
         self.hub.granted(grants)
         self._listen_or_not()
 
@@ -396,7 +401,7 @@ class Network:
 
     def welcome(self, address: str) -> bool:
         """Whether policy lets ADDRESS connect."""
-        return self.hub.grants.may_connect(address).allowed
+        return self._door(address)[0]
 
     def open_to(self, address: str) -> bool:
         """Whether strangers from ADDRESS may come in now, without knowing who we are."""
@@ -406,7 +411,21 @@ class Network:
 
     def unbound(self, address: str) -> bool:
         """Whether ADDRESS has no limits of its own."""
-        return self.hub.grants.listed("allowallconnects", address)
+        return self._door(address)[1]
+
+    def _door(self, address: str) -> tuple[bool, bool]:
+        """Whether ADDRESS may connect, and whether it has no limits of its own."""
+        found = self._doors.get(address)
+        if found is None:
+            if len(self._doors) >= DOORS:
+                self._doors.clear()
+            grants = self.hub.grants
+            found = (
+                grants.may_connect(address).allowed,
+                grants.listed("allowallconnects", address),
+            )
+            self._doors[address] = found
+        return found
 
     async def judge(self, proved: Proved, address: str) -> str | None:
         """The label of who was PROVED, if it is trusted or becomes so. Raises Closed."""
@@ -439,17 +458,7 @@ class Network:
         """What happened at the door."""
         if reason in OTHERS:
             return
-        is_peer = whom.startswith("SHA=")
-        self.auditor.note(
-            Noted(
-                event="refused",
-                peer=whom if is_peer else "",
-                ip="" if is_peer else whom,
-                operation="connect",
-                decision="deny",
-                reason=reason,
-            )
-        )
+        self._refusals[reason, whom] += 1
         self._hand_on()
 
     async def succeed(self, peer: str, statement: bytes) -> str:
@@ -507,6 +516,9 @@ class Network:
 
     def _audit(self) -> None:
         self._audit_timer = None
+        refusals, self._refusals = self._refusals, Counter()
+        for (reason, whom), times in refusals.items():
+            self.auditor.note(_refusal(reason, whom), times)
         lines = self.auditor.due()
         if lines:
             self.stream.put(inside.Audit(lines=lines))
@@ -551,6 +563,19 @@ TAKEN: dict[type[Message], Any] = {
     inside.Drain: Network.drain,
     inside.Descriptor: Network.refuse,
 }
+
+
+def _refusal(reason: str, whom: str) -> Noted:
+    """A line for the log about somebody who was not let in."""
+    is_peer = whom.startswith("SHA=")
+    return Noted(
+        event="refused",
+        peer=whom if is_peer else "",
+        ip="" if is_peer else whom,
+        operation="connect",
+        decision="deny",
+        reason=reason,
+    )
 
 
 def _described(visit: Visit) -> dict[str, Any]:

@@ -234,8 +234,8 @@ class Hub:
         room = min(MOST_OCTETS, caller.visit.session.room - AROUND)
         found: list[Signed] = []
         end = position
-        scanned = 0
-        entries = islice(self.log.since(position, time.monotonic()), SCAN)
+        scanned, most = 0, SCAN // globs.cost
+        entries = islice(self.log.since(position, time.monotonic()), most)
         for scanned, entry in enumerate(entries, 1):  # noqa: B007  # used behind the loop
             if self.may(caller, entry.name) and globs.mean(entry.name):
                 room -= len(entry.signed.body) + AROUND
@@ -243,7 +243,7 @@ class Hub:
                     return Batch(tuple(found), end, True)
                 found.append(entry.signed)
             end = entry.position
-        if scanned == SCAN:
+        if scanned == most:
             return Batch(tuple(found), end, True)
         return Batch(tuple(found), max(end, self.log.end), False)
 

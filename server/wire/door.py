@@ -5,6 +5,7 @@ sessions, so that a peer who is removed is cut off at once.
 """
 
 import asyncio
+import socket
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,9 @@ from server.wire.transport import Cut
 Judge = Callable[[Proved, str], Awaitable[str | None]]
 Serve = Callable[[SigwireSession, Over], None]
 Say = Callable[[str, str], None]  # what happened, and to whom: for the log
+WAITING = 1024  # connections that nobody has looked at yet
+IN_A_ROW = 128
+PAUSE = 0.5  # seconds, when there are too many open files
 
 
 class Door:
@@ -58,20 +62,29 @@ class Door:
         self._sessions: dict[str, list[SigwireSession]] = {}
         self._count = 0  # of sessions
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
-        """Begin to accept connections; address and port that were taken."""
+        """Begin to accept connections; address and port that were taken. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._pipe, host, port, backlog=1024)
-        name = self._server.sockets[0].getsockname()
+        kind = socket.SOCK_STREAM
+        found = await loop.getaddrinfo(host or None, port, type=kind, flags=socket.AI_PASSIVE)
+        family, _, _, _, place = found[0]
+        both = family == socket.AF_INET6 and place[0] == "::" and socket.has_dualstack_ipv6()
+        self._socket = socket.create_server(
+            place, family=family, backlog=WAITING, dualstack_ipv6=both
+        )
+        self._socket.setblocking(False)
+        loop.add_reader(self._socket, self._accept)
+        name = self._socket.getsockname()
         return str(name[0]), int(name[1])
 
     def shut(self) -> None:
         """Accept no more."""
-        if self._server is not None:
-            self._server.close()
-        self._server = None
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+        self._socket = None
 
     async def close(self) -> None:
         """Accept no more, and end what there is."""
@@ -93,27 +106,55 @@ class Door:
             session.cut()
         return len(found)
 
-    def _pipe(self) -> Pipe:
-        return Pipe(self.limits.unproved_octets, self._enter)
+    def _accept(self) -> None:
+        """Let in those who wait, some of them before others have their turn."""
+        for _ in range(IN_A_ROW):
+            if self._socket is None:
+                return
+            try:
+                connection, place = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # there are too many open files: wait until some are closed
+                self._note(f"error: {error!r}", "")
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._socket)
+                loop.call_later(PAUSE, self._resume, self._socket)
+                return
+            address = str(place[0]).removeprefix("::ffff:")
+            reason = self._turned_away(address)
+            if reason:
+                connection.close()
+                self._note(reason, address)
+                continue
+            task = asyncio.get_running_loop().create_task(self._attend(connection, address))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _enter(self, pipe: Pipe) -> None:
-        """Somebody connected."""
-        address, _ = pipe.address
+    def _resume(self, listening: socket.socket) -> None:
+        if self._socket is listening:
+            asyncio.get_running_loop().add_reader(listening, self._accept)
+
+    def _turned_away(self, address: str) -> str:
+        """Why a connection from ADDRESS is closed before it costs anything; "" if it is not."""
         if not self.welcome(address):
-            pipe.abort()
-            self._note("unwelcome", address)
-            return
-        if not self.unbound(address) and self._each.empty(neighbourhood(address), time.monotonic()):
-            pipe.abort()  # without the cost of a task
-            self._note("hurried", address)
-            return
-        task = asyncio.get_running_loop().create_task(self._attend(pipe))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            return "unwelcome"
+        near, now = neighbourhood(address), time.monotonic()
+        if not self.unbound(address) and self._each.take(near, 1, now):
+            return "hurried"
+        if near not in self._good and self._all.level(self.limits.handshakes, now) < 1:
+            return "busy"
+        return ""
 
-    async def _attend(self, pipe: Pipe) -> None:
+    async def _attend(self, connection: socket.socket, address: str) -> None:
         """Everything with one connection, from its first octet until it is a session."""
-        address, _ = pipe.address
+        loop = asyncio.get_running_loop()
+        pipe = Pipe(self.limits.unproved_octets)
+        try:
+            await loop.connect_accepted_socket(lambda: pipe, connection)
+        except OSError:
+            connection.close()
+            return
         self._crowd(pipe, address)
         try:
             session = await self._proved(pipe, address)
@@ -176,8 +217,6 @@ class Door:
         own = digest(terms.credentials.certificate.identity)
         ephemeral = knock(m1, own, psk=bool(terms.psk), open_to=self.open_to(address))
         now = time.monotonic()
-        if not self.unbound(address) and self._each.take(neighbourhood(address), 1, now):
-            raise Closed("hurried")
         good = neighbourhood(address) in self._good
         if not good and self._all.take(self.limits.handshakes, 1, now):
             raise Closed("busy")

@@ -11,7 +11,9 @@ WILD = frozenset("*?")
 class Globs:
     """What tells whether a name is meant by one of several globs."""
 
-    __slots__ = ("_all", "_ends", "_loops", "_others", "_start", "_steps", "_words", "texts")
+    __slots__ = (
+        "_all", "_ends", "_loops", "_others", "_start", "_steps", "_words", "cost", "texts",
+    )  # fmt: skip
 
     def __init__(self, texts: tuple[str, ...]) -> None:
         self.texts = texts
@@ -24,6 +26,7 @@ class Globs:
         for text in texts:
             if not WILD.isdisjoint(text):
                 at = self._add(text, at)
+        self.cost = 1 + at // 1024  # of a step: how many times as much as with a few globs
         for char in self._steps:
             self._steps[char] |= self._others
 

@@ -1,6 +1,7 @@
 """How much of anything one peer may have: PROTOCOL.md §6. Time is handed in, in seconds."""
 
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from msgspec import Struct
@@ -72,11 +73,6 @@ class Buckets:
         self._size = size
         self._buckets: OrderedDict[object, Bucket] = OrderedDict()
 
-    def empty(self, name: object, now: float) -> bool:
-        """Whether NAME would have to wait for anything at all."""
-        bucket = self._buckets.get(name)
-        return bucket is not None and bucket.level(self._rate, now) < 1
-
     def take(self, name: object, amount: float, now: float) -> float:
         """How long NAME has to wait for AMOUNT; 0 if it has it."""
         bucket = self._buckets.pop(name, None) or Bucket(self._rate[1], now)
@@ -108,6 +104,7 @@ class Recent:
         return True
 
 
+@lru_cache(maxsize=16384)
 def neighbourhood(address: str) -> str:
     """Whose limits the connections from ADDRESS share: an IPv4 address, or an IPv6 /64."""
     found = ip_address(address.partition("%")[0])

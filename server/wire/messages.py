@@ -15,6 +15,9 @@ Value: TypeAlias = Annotated[bytes, Meta(max_length=48 * 1024)]
 Code: TypeAlias = Annotated[str, Meta(pattern="^[a-z_]{1,32}$")]
 
 
+LETTERS = 256  # of globs, which weigh as much as a question
+
+
 class BadMessage(Exception):
     """Octets that are no message of the table; who sent them is not talked to any more."""
 
@@ -193,7 +196,12 @@ UNFIT = (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError, Value
 
 def weight(request: AnyRequest) -> float:
     """What REQUEST counts against the rate of its sender."""
-    return request.weight + (request.limit / 100 if isinstance(request, Pull) else 0.0)
+    found = request.weight
+    if isinstance(request, Pull):
+        found += request.limit / 100
+    if isinstance(request, Pull | Subscribe):
+        found += sum([len(glob) for glob in request.globs]) / LETTERS
+    return found
 
 
 def packed(message: Request | Answer) -> bytes:

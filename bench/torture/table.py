@@ -1,0 +1,96 @@
+"""The table: number in spec/network.md §3.8, what is done, what must hold, how often.
+
+A test is a function of a `Case`; it returns what was worst, and raises `Broken` if the law is.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from importlib import import_module
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SLACK = 8.0  # in the short form, on machines that do other things as well
+
+
+class Broken(AssertionError):
+    """What must hold does not."""
+
+
+class Case(NamedTuple):
+    """One run of a test: MANY of whatever it counts; in the FULL form times are taken strictly."""
+
+    random: Random
+    many: int
+    full: bool
+
+    def within(self, what: str, seconds: float, most: float) -> None:
+        """Raise Broken if WHAT took longer than it may."""
+        allowed = most if self.full else most * SLACK
+        must(seconds <= allowed, f"{what}: {seconds:.3f} s, allowed {allowed:.3f} s")
+
+
+class Row(NamedTuple):
+    """A test: NUMBER in the specification; HOME is module:function; counts short and full."""
+
+    number: str
+    home: str
+    law: str
+    short: int
+    full: int
+
+
+class Result(NamedTuple):
+    """What came of it."""
+
+    seconds: float
+    worst: str
+
+
+# fmt: off
+TESTS = {
+    # name: number, home, what must hold, count in the short form and in full
+    "flips": Row("1", "handshakes:flips", "nothing with a flipped bit is accepted", 150, 3856),
+    "bad-handshakes": Row(
+        "2", "handshakes:bad", "0 sessions; 0 octets before the gate; memory ±1 MB", 60, 200_000),
+    "replay": Row("3", "handshakes:replay", "ends at the first frame that is not next", 60, 20_000),
+    "mutants": Row("4", "floods:mutants", "no crash; honest p99 at most twice", 300, 1_000_000),
+    "silent": Row("5", "floods:silent", "alive; honest login p99 ≤ 0.25 s", 150, 5000),
+    "slow": Row("6", "floods:slow", "all cut within 5 s", 10, 100),
+    "flood": Row("7", "floods:handshakes", "honest logins succeed, p99 ≤ 0.5 s", 1, 10),
+    "greedy": Row("8", "floods:greedy", "gets its own rate; others' p99 at most twice", 1, 10),
+    "bombs": Row("9", "floods:bombs", "patterns cost the length of names", 4, 1000),
+    "queries": Row("10", "scale:queries", "memory grows by less than 1 B a query", 600, 1_000_000),
+    "complete": Row("11", "scale:complete", "a reply of all classes is complete", 10_000, 10_000),
+    "revoke": Row("17", "scale:revoke", "within 1 s; other sessions untouched", 40, 1000),
+    "parity": Row("21", "parity:classes", "decides as cf-serverd does", 100, 100_000),
+    "push": Row("22", "scale:push", "p99 ≤ 0.2 s for 1,000, 0.6 s for 5,000", 60, 5000),
+    "tokens": Row("23", "tokens:tokens", "one winner; none late or from elsewhere", 4, 500),
+    "start": Row("24", "scale:start", "150 ms, 40 MB, 6 kB a session", 30, 1000),
+}
+# fmt: on
+
+
+def run(name: str, *, full: bool, seed: int) -> Result:
+    """Run the test NAME. Raises Broken."""
+    row = TESTS[name]
+    home, _, function = row.home.partition(":")
+    test: Callable[[Case], str] = getattr(import_module(f"bench.torture.{home}"), function)
+    begun = time.monotonic()
+    worst = test(Case(Random(seed), row.full if full else row.short, full))  # noqa: S311  # repeatable
+    return Result(time.monotonic() - begun, worst)
+
+
+def must(holds: object, what: str) -> None:
+    """Raise Broken unless it HOLDS."""
+    if not holds:
+        raise Broken(what)
+
+
+def p99(times: list[float]) -> float:
+    """What all but one in a hundred of TIMES are below."""
+    return statistics.quantiles(times, n=100)[98] if len(times) > 1 else times[0]
