@@ -253,8 +253,8 @@ KNOWN: tuple[Known, ...] = (
     Known(r"\\u", r"JSON escapes of the form \u00XX are decoded since 3.28"),
     Known(
         "getenv",
-        "a negative length is an empty text for us, not a format of printf",
-        lambda _, ours: ours == "",
+        "a length that is none or negative is a format of printf for 3.21",
+        lambda it, _: str(it).startswith("%"),
     ),
     Known(
         r"(?<![$][({])(d\[[abfgn]\]|da\[\d|kv\[k[245])",
@@ -269,7 +269,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("useshell", "its shell is `sh`, ours `/bin/sh`, as it says in its own errors", _shells),
     Known(
-        r"""[^\s{,:]\s*\\?"[^"\\]*\\?"\s*[:=]""",
+        r"""[^\s{,:]\s*\\?"[^"\\]*\\?"\s*[:= ]""",
         "a quoted key follows a brace or a comma since 2026",
         _refused,
     ),

@@ -141,7 +141,7 @@ def real(value: str) -> float:
 def _scaled(number: float, rest: str, what: str) -> float:
     """NUMBER with the one suffix that may follow it. Raises ValueError if more does."""
     if rest[1:].strip(_BLANK):
-        raise ValueError(f"Anomalous ending '{rest}' while parsing {what}")
+        raise ValueError(f"Anomalous ending '{rest[:2]}' while parsing {what}")
     if rest[:1] != "%":
         return number * _FACTORS.get(rest[:1], 1)
     if not 0 <= number <= 100:
