@@ -18,8 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.audit import Audit
-    from agent.log import Log
+    from agent.ground import Ground
     from agent.trusting import Keys
     from server.wire.trust import Peer
 
@@ -28,14 +27,14 @@ VISIT_SECONDS = 10.0
 
 
 class Admission:
-    """Answers the questions of the network half about KEYS with SAY."""
+    """Answers the questions of the network half about OWN keys with SAY."""
 
     def __init__(
-        self, own: "Keys", log: "Log", audit: "Audit", say: "Callable[[inside.Message], None]"
+        self, ground: "Ground", own: "Keys", say: "Callable[[inside.Message], None]"
     ) -> None:
         self._keys = own
-        self._log = log
-        self._audit = audit
+        self._log = ground.log
+        self._audit = ground.audit
         self._say = say
 
     def enrol(self, message: inside.Enrol) -> None:

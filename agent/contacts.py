@@ -10,12 +10,7 @@ from server.wire import inside, seen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from agent.audit import Audit
-    from agent.events import Events
-    from agent.log import Log
-    from agent.memory import Memory
+    from agent.ground import Ground
     from agent.trusting import Keys
 
 WRONG_CLOCK = 10 * 60 * 1000  # milliseconds that a peer's clock may be off without a word
@@ -24,19 +19,16 @@ MOST_WANTED = 1000  # peers
 
 
 class Contacts:
-    """The contact with the peers that KEYS trusts. NOW gives the time, in milliseconds."""
+    """The contact with the peers that KEYS trusts."""
 
-    def __init__(
-        self, workdir: str, memory: "Memory", own: "Keys", now: "Callable[[], int]",
-        log: "Log", audit: "Audit", events: "Events",
-    ) -> None:  # fmt: skip
-        self._seen_in = f"{workdir}/state/net/seen"
-        self._memory = memory
-        self._keys = own
-        self._now = now
-        self._log = log
-        self._audit = audit
-        self._events = events
+    def __init__(self, ground: "Ground", keys: "Keys") -> None:
+        self._seen_in = f"{ground.settings.workdir}/state/net/seen"
+        self._memory = ground.memory
+        self._keys = keys
+        self._now = ground.now
+        self._log = ground.log
+        self._audit = ground.audit
+        self._events = ground.events
         self._wrong: set[str] = set()  # peers whose clocks were said to be wrong
 
     def wants(self) -> tuple[inside.Want, ...]:

@@ -16,6 +16,7 @@ from agent.due import Due
 from agent.events import Events
 from agent.executor import Executor
 from agent.granted import Policy
+from agent.ground import Ground
 from agent.memory import Memory
 from agent.notify import Notify
 from agent.roles import ROLES
@@ -115,25 +116,23 @@ class Daemon:
             loop.add_signal_handler(number, act)
         self._events = Events(clock.now)
         self._memory = Memory(f"{self._state}/agent.db", clock.now, log)
+        ground = Ground(settings, log, self._memory, self._events, clock.now)
         self._policy = Policy(settings, log, controls=self._role.by_time)
-        self._runs = Runs(
-            loop, settings, log, self._memory, clock.now, self._events, self._run_ended
-        )
-        self._due = Due(settings, log, self._memory, self._runs, clock.now())
+        self._runs = Runs(ground, self._run_ended)
+        self._due = Due(ground, self._runs)
         self._control = Control(
             f"{self._state}/{SOCKET if self._speaks else roles.EXECD}",
             {"status": self._status, "reload": self._reloaded, "run": self._run}, self._events,
         )  # fmt: skip
         if not self._speaks:
             return
-        self._audit = Audit(f"{self._state}/audit.jsonl", clock.now, log)
+        self._audit = ground.audit = Audit(f"{self._state}/audit.jsonl", clock.now, log)
         self._audit("start", operation=settings.program)
         self._bell = roles.bell(f"{self._state}/{roles.WAKE}")
         loop.add_reader(self._bell.fileno(), self._rung)
         self._executor = Executor(
-            settings, log, self._memory, self._audit, self._events, clock.now, clock.offset,
-            self._policy, self._woken, self._network_ready, self._first,
-        )  # fmt: skip
+            ground, self._policy, self._woken, self._network_ready, self._first
+        )
 
     # policy
 

@@ -12,9 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agent.log import Log
-    from agent.memory import Memory
-    from agent.options import Settings
+    from agent.ground import Ground
 
 JUMP = 10.0  # seconds that a clock may be off before it has jumped
 SILENCE = 120  # minutes
@@ -22,21 +20,19 @@ MAIL = ("mailto", "smtpserver")
 
 
 class Due:
-    """What makes RUNS due. NOW is the time at the start."""
+    """What makes RUNS due."""
 
-    def __init__(
-        self, settings: "Settings", log: "Log", memory: "Memory", runs: Runs, now: float
-    ) -> None:
-        self._settings = settings
-        self._log = log
-        self._memory = memory
+    def __init__(self, ground: "Ground", runs: Runs) -> None:
+        self._settings = ground.settings
+        self._log = ground.log
+        self._memory = ground.memory
         self._runs = runs
         self._timetable = Timetable(())
         self._splay = 0.0
         self._mailed = False
         self._splayed: asyncio.TimerHandle | None = None
-        self._minute = int(now // 60)
-        self._before = (now, steady())
+        self._minute = int(ground.clock() // 60)
+        self._before = (ground.clock(), steady())
         self._waits: list[tuple[str, int]] = []
         self._waited: set[tuple[str, int]] = set()
 

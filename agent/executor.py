@@ -8,7 +8,7 @@ import asyncio
 import json
 from contextlib import suppress
 
-from agent import signals
+from agent import clock, signals
 from agent.admission import REFUSALS, Admission
 from agent.contacts import Contacts
 from agent.granted import Policy
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from agent.audit import Audit
-    from agent.events import Events
-    from agent.log import Log
-    from agent.memory import Memory
-    from agent.options import Settings
+    from agent.ground import Ground
     from policy.provenance import Signal
     from server.wire.trust import Trust
 
@@ -42,39 +38,36 @@ class Executor:
     network half listens, or cannot."""
 
     def __init__(
-        self, settings: "Settings", log: "Log", memory: "Memory", audit: "Audit",
-        events: "Events", clock: "Callable[[], float]", offset: "Callable[[], float]",
-        policy: Policy, wake: "Callable[[str], None]", ready: "Callable[[], None]",
-        first: tuple[int, int] | None = None,
+        self, ground: "Ground", policy: Policy, wake: "Callable[[str], None]",
+        ready: "Callable[[], None]", first: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
-        self._settings = settings
-        self._log = log
-        self._memory = memory
-        self._audit = audit
-        self._events = events
-        self._clock = clock
-        self._offset = offset
+        self._settings = ground.settings
+        self._log = ground.log
+        self._memory = ground.memory
+        self._audit = ground.audit
+        self._events = ground.events
+        self._clock = ground.clock
+        self.now = ground.now
         self._policy = policy
-        self._wake = wake
         self._ready = ready
         self._static = b""  # of the network half that we speak with
         self._owes = False  # whether it has to be told all that we said
         self._set = False  # whether it was told who it is
         self._listen: tuple[str, int] | None = None  # where it was told to
         self._told: tuple[inside.Want, ...] | None = None
-        self._last_offset = offset()
-        events.begun = self.watched
+        self._offset = clock.offset()  # of the clock of this host, as the network half knows it
+        ground.events.begun = self.watched
         self._believed: set[tuple[str, int, int]] = set()
         self._reports: dict[int, asyncio.Future[bytes]] = {}
         self._later: asyncio.TimerHandle | None = None
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] = {}
         self.address = ("", 0)  # where it listens
-        self.keys = Keys(settings.workdir, clock, log)
-        self.signer = Signer(memory, audit)
-        self.receiver = Receiver(memory, log, audit, events, self._stored, wake)
-        self.network = Network(settings, log, self._heard, self._gone, first)
-        self.contacts = Contacts(settings.workdir, memory, self.keys, self.now, log, audit, events)
-        self.admission = Admission(self.keys, log, audit, self.network.say)
+        self.keys = Keys(ground)
+        self.signer = Signer(ground)
+        self.receiver = Receiver(ground, self._stored, wake)
+        self.network = Network(ground, self._heard, self._gone, first)
+        self.contacts = Contacts(ground, self.keys)
+        self.admission = Admission(ground, self.keys, self.network.say)
         self._handlers: dict[type, Callable[[Any], None]] = {
             inside.Hello: self._hello,
             inside.Ready: self._readied,
@@ -90,10 +83,6 @@ class Executor:
             inside.Status: self._status,
             inside.Gone: self._ended,
         }
-
-    def now(self) -> int:
-        """The time of this host, in milliseconds."""
-        return int(self._clock() * 1000)
 
     # from outside
 
@@ -225,9 +214,9 @@ class Executor:
 
     def _shifted(self) -> None:
         """Tell the network half if our clock is shifted by something else now."""
-        offset = self._offset()
-        if offset != self._last_offset:
-            self._last_offset = offset
+        offset = clock.offset()
+        if offset != self._offset:
+            self._offset = offset
             self._certify()
 
     # what we tell
@@ -283,9 +272,7 @@ class Executor:
         now = int(self._clock())
         certificate = keys.certify(identity, self._static, now, keys.DAEMON_LIFE)
         self.network.say(
-            inside.Setup(
-                certificate=certificate.packed(), listen=self._listen, offset=self._offset()
-            )
+            inside.Setup(certificate=certificate.packed(), listen=self._listen, offset=self._offset)
         )
 
     def _say_all(self) -> None:

@@ -16,8 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.log import Log
-    from agent.options import Settings
+    from agent.ground import Ground
 
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before it is started again
 STEADY = 60.0  # seconds of life after which it counts as well
@@ -77,13 +76,12 @@ class Network:
     it has died: what it knew is lost, and another one will ask for it."""
 
     def __init__(
-        self, settings: "Settings", log: "Log",
-        heard: "Callable[[inside.FromNetwork], None]", gone: "Callable[[], None]",
-        first: tuple[int, int] | None = None,
+        self, ground: "Ground", heard: "Callable[[inside.FromNetwork], None]",
+        gone: "Callable[[], None]", first: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         self._first = first  # that was started already
-        self._settings = settings
-        self._log = log
+        self._settings = ground.settings
+        self._log = ground.log
         self._heard_by = heard
         self._gone = gone
         self._pipe: Pipe | None = None

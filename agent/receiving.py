@@ -10,12 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.log import Log
+    from agent.ground import Ground
     from agent.memory import Memory
     from agent.signals import Incoming
     from server.wire.trust import Peer, Trust
-
-    Told = Callable[..., None]
 
 MOST_HELD = 256  # batches, while nothing can be kept
 
@@ -24,13 +22,12 @@ class Receiver:
     """Keeps what peers say. STORED gets the number of what is on disk, WAKE why a run is due."""
 
     def __init__(
-        self, memory: "Memory", log: "Log", audit: "Told", tell: "Told",
-        stored: "Callable[[int], None]", wake: "Callable[[str], None]",
-    ) -> None:  # fmt: skip
-        self._memory = memory
-        self._log = log
-        self._audit = audit
-        self._tell = tell
+        self, ground: "Ground", stored: "Callable[[int], None]", wake: "Callable[[str], None]"
+    ) -> None:
+        self._memory = ground.memory
+        self._log = ground.log
+        self._audit = ground.audit
+        self._tell = ground.events
         self._stored = stored
         self._wake = wake
         self._held: list[tuple[Received, Peer, int]] = []

@@ -16,11 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.log import Log
-    from agent.memory import Memory
-    from agent.options import Settings
-
-    Told = Callable[..., None]
+    from agent.ground import Ground
 
 SCHEDULE = "schedule"
 SHELL = "/bin/sh"
@@ -60,18 +56,15 @@ class Run:
 
 
 class Runs:
-    """The runs of one daemon. ENDED is called after each; TELL gets what happens."""
+    """The runs of one daemon. ENDED is called with the status of each."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: "Settings", log: "Log", memory: "Memory",
-        clock: "Callable[[], float]", tell: "Told", ended: "Callable[[int], None]",
-    ) -> None:  # fmt: skip
-        self._loop = loop
-        self._settings = settings
-        self._log = log
-        self._memory = memory
-        self._clock = clock
-        self._tell = tell
+    def __init__(self, ground: "Ground", ended: "Callable[[int], None]") -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings = ground.settings
+        self._log = ground.log
+        self._memory = ground.memory
+        self._clock = ground.clock
+        self._tell = ground.events
         self._ended = ended
         self._asked: dict[str, bool] = {}  # why the next run is wanted, and whether by a signal
         self._failures = 0

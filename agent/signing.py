@@ -11,13 +11,9 @@ from server.wire.signals import LONGEST_CHAIN, BadSignal, Cause, Signal, read, s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from agent.memory import Memory
+    from agent.ground import Ground
     from agent.signals import Unsigned
     from server.wire.keys import Identity
-
-    Audit = Callable[..., None]
 
 MINUTE = 60.0
 AT_ONCE = 512  # signals in one transaction: others wait for it
@@ -40,9 +36,9 @@ class Batch:
 class Signer:
     """Signs for one host. What is left for later, because there was too much, is in `waits`."""
 
-    def __init__(self, memory: "Memory", audit: "Audit") -> None:
-        self._memory = memory
-        self._audit = audit
+    def __init__(self, ground: "Ground") -> None:
+        self._memory = ground.memory
+        self._audit = ground.audit
         self._end: tuple[int, int] | None = None  # of the log: only we write it
         self._rates = Rates()
         self._surplus = 0

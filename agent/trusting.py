@@ -9,9 +9,7 @@ from server.wire.trust import Store, Trust, TrustError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from agent.log import Log
+    from agent.ground import Ground
     from server.wire.keys import Identity
 
 WATCHED = ("", "/revoked", "/invites", "/joins", "/open")
@@ -20,12 +18,12 @@ NOBODY = Trust({}, frozenset())
 
 
 class Keys:
-    """The key directory of WORKDIR as it is now. CLOCK gives the time."""
+    """The key directory as it is now."""
 
-    def __init__(self, workdir: str, clock: "Callable[[], float]", log: "Log") -> None:
-        self.path = f"{workdir}/ppkeys"
-        self._clock = clock
-        self._log = log
+    def __init__(self, ground: "Ground") -> None:
+        self.path = f"{ground.settings.workdir}/ppkeys"
+        self._clock = ground.clock
+        self._log = ground.log
         self._seen: tuple[object, ...] | None = None
         self._said = ""
         self.trust = NOBODY

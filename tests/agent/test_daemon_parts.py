@@ -18,7 +18,7 @@ import pytest
 from agent import clock, controls, history, outputs, receiving, signals, signing
 from agent.audit import Audit, verify
 from agent.contacts import Contacts
-from agent.log import Log
+from agent.ground import Ground
 from agent.memory import Memory
 from agent.notify import Notify
 from agent.options import Settings
@@ -65,6 +65,15 @@ def memory(tmp_path: Path) -> Memory:
     return Memory(str(tmp_path / "agent.db"), lambda: NOW / 1000, Heard())
 
 
+def ground(memory: Memory, heard: Heard | None = None, workdir: str = "") -> Ground:
+    """What parts of a daemon stand on; what they say goes to HEARD."""
+    told: Any = heard or Heard()
+    settings = Settings({"workdir": workdir, "file": "none"})
+    made = Ground(settings, told, memory, told, lambda: NOW / 1000)
+    made.audit = told
+    return made
+
+
 def grant(
     memory: Memory, name: str, *, woken: bool = False, event: bool = True,
     causes: tuple[Any, ...] = (), now: int = NOW,
@@ -91,7 +100,7 @@ def test_signals_are_numbered_in_order_and_verify(memory: Memory) -> None:
     for name in ("a", "b", "a"):
         grant(memory, name)
 
-    batch = Signer(memory, Heard()).look(identity, NOW)
+    batch = Signer(ground(memory)).look(identity, NOW)
 
     assert batch is not None
     found = [verified(identity.public, signed) for signed in batch.signed]
@@ -105,7 +114,7 @@ def test_signals_are_numbered_in_order_and_verify(memory: Memory) -> None:
 def test_what_is_signed_is_on_disk_when_it_is_told(memory: Memory, tmp_path: Path) -> None:
     grant(memory, "a")
 
-    Signer(memory, Heard()).look(Identity.new(), NOW)
+    Signer(ground(memory)).look(Identity.new(), NOW)
 
     assert memory.state.do(lambda db: db.execute("PRAGMA synchronous").fetchone(), None) == (2,)
     assert rows(tmp_path / "agent.db", "SELECT seq FROM own") == [(1,)]
@@ -114,7 +123,7 @@ def test_what_is_signed_is_on_disk_when_it_is_told(memory: Memory, tmp_path: Pat
 
 def test_nothing_is_told_that_could_not_be_written(memory: Memory, tmp_path: Path) -> None:
     grant(memory, "a")
-    signer = Signer(memory, Heard())
+    signer = Signer(ground(memory))
     signer.end(NOW)
     with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as other:
         other.execute(
@@ -134,17 +143,17 @@ def test_nothing_is_told_that_could_not_be_written(memory: Memory, tmp_path: Pat
 def test_the_numbers_go_on_after_a_restart(memory: Memory) -> None:
     identity = Identity.new()
     grant(memory, "a")
-    Signer(memory, Heard()).look(identity, NOW)
+    Signer(ground(memory)).look(identity, NOW)
     grant(memory, "b")
 
-    batch = Signer(memory, Heard()).look(identity, NOW + 5)
+    batch = Signer(ground(memory)).look(identity, NOW + 5)
 
     assert batch is not None
     assert [(read(it.body).epoch, read(it.body).seq) for it in batch.signed] == [(NOW, 2)]
 
 
 def test_a_renewal_names_what_it_renews(memory: Memory) -> None:
-    identity, signer = Identity.new(), Signer(memory, Heard())
+    identity, signer = Identity.new(), Signer(ground(memory))
     grant(memory, "up", event=False)
     signer.look(identity, NOW)
     later = NOW + HOUR // 2 + 1
@@ -175,7 +184,7 @@ def test_causes_are_told_with_theirs(memory: Memory) -> None:
     far = Cause(digest(first.public), 7, 8, "begun")
     grant(memory, "done", causes=(receive(memory, second, "halfway", (far,)),))
 
-    batch = Signer(memory, Heard()).look(Identity.new(), NOW)
+    batch = Signer(ground(memory)).look(Identity.new(), NOW)
 
     assert batch is not None
     causes = read(batch.signed[0].body).causes
@@ -188,7 +197,7 @@ def test_what_goes_in_a_circle_is_not_said(memory: Memory, name: str) -> None:
     us, them, heard = Identity.new(), Identity.new(), Heard()
     ours = Cause(digest(us.public), 1, 1, "ping")
     grant(memory, name, causes=(receive(memory, them, "pong", (ours,)),))
-    signer = Signer(memory, heard)
+    signer = Signer(ground(memory, heard))
     signer.own = signing.digests(us.public)
 
     batch = signer.look(us, NOW)
@@ -203,7 +212,7 @@ def test_a_chain_ends_after_sixteen_causes(memory: Memory) -> None:
     chain = tuple(Cause(bytes([n]) * 32, 1, n, "link") for n in range(16))
     grant(memory, "next", causes=(receive(memory, Identity.new(), "link", chain),))
 
-    assert Signer(memory, heard).look(Identity.new(), NOW) is None
+    assert Signer(ground(memory, heard)).look(Identity.new(), NOW) is None
     assert "16" in heard.events("circle")[0]["reason"]
 
 
@@ -213,7 +222,7 @@ def test_runs_that_signals_started_grant_a_class_six_times_a_minute(memory: Memo
         grant(memory, "busy", woken=True)
     grant(memory, "busy")
     grant(memory, "calm", woken=True)
-    signer = Signer(memory, heard)
+    signer = Signer(ground(memory, heard))
 
     batch = signer.look(identity, NOW)
 
@@ -225,7 +234,7 @@ def test_runs_that_signals_started_grant_a_class_six_times_a_minute(memory: Memo
 
 
 def test_many_signals_are_signed_in_several_goes(memory: Memory) -> None:
-    identity, signer = Identity.new(), Signer(memory, Heard())
+    identity, signer = Identity.new(), Signer(ground(memory))
     for number in range(signing.AT_ONCE + 1):
         grant(memory, f"c{number}")
 
@@ -260,8 +269,8 @@ class Receipt:
         self.stored: list[int] = []
         self.woken: list[str] = []
         self.receiver = receiving.Receiver(
-            memory, self.heard, self.heard, self.heard, self.stored.append, self.woken.append,  # type: ignore[arg-type]  # a log is what is called
-        )  # fmt: skip
+            ground(memory, self.heard), self.stored.append, self.woken.append
+        )
         signals.ask(memory.state, [("Host1", "did_.*", self.peer.id)], NOW)
 
     def signal(self, name: str = "did_it", **more: Any) -> Signed:
@@ -440,11 +449,11 @@ def test_what_came_before_we_started_is_a_reason_for_a_run(receipt: Receipt) -> 
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Keys:
+def own(tmp_path: Path, memory: Memory) -> Keys:
     work = tmp_path / "work"
     work.mkdir(mode=0o700)
     Store(f"{work}/ppkeys", NOW // 1000).create()
-    return Keys(str(work), lambda: NOW / 1000, Log("none"))
+    return Keys(ground(memory, None, str(work)))
 
 
 def peer_of(own: Keys, label: str) -> Peer:
@@ -482,7 +491,7 @@ def test_peers_that_policy_asked_are_wanted(own: Keys, memory: Memory) -> None:
     own.look()
     heard = Heard()
     signals.ask(memory.state, [("Host1", "did_.*", ""), ("nobody", ".*", "")], NOW)
-    contacts = Contacts("", memory, own, lambda: NOW, heard, heard, heard)  # type: ignore[arg-type]  # a log is what is called
+    contacts = Contacts(ground(memory, heard, str(own.path)), own)
 
     assert [(want.peer, want.globs, want.after) for want in contacts.wants()] == [
         (entry.id, ("*",), 0)
@@ -493,7 +502,7 @@ def test_a_wrong_clock_is_reported_once(own: Keys, memory: Memory, tmp_path: Pat
     entry = peer_of(own, "Host1")
     own.look()
     heard = Heard()
-    contacts = Contacts(str(tmp_path), memory, own, lambda: NOW, heard, heard, heard)  # type: ignore[arg-type]  # a log is what is called
+    contacts = Contacts(ground(memory, heard, str(own.path)), own)
 
     for skew in (1000, HOUR, HOUR, 0):
         contacts.visited(inside.Visited(peer=entry.id, address="127.0.0.1", skew=skew))
@@ -620,11 +629,7 @@ class Lab:
         self.bell = asyncio.Semaphore(0)
         self.work = tmp_path / "runs"
         self.work.mkdir()
-        settings = Settings({"workdir": str(self.work), "file": "none"})
-        self.runs = Runs(
-            asyncio.get_running_loop(), settings, self.heard, memory, lambda: NOW / 1000,  # type: ignore[arg-type]  # a log is what is called
-            self.heard, self._ended,
-        )  # fmt: skip
+        self.runs = Runs(ground(memory, self.heard, str(self.work)), self._ended)
         self.runs.terms = Terms(command, silence, "web7.example")
         self.runs.open()
 
