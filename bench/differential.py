@@ -278,6 +278,7 @@ KNOWN: tuple[Known, ...] = (
         "an address that is none is in no network since 3.28",
         _refused,
     ),
+    Known(r"@[({]", "3.21 ends over many texts that begin as `@(` and are no reference", _dead),
     Known("data_expand", "a primitive is no data for us", lambda _, ours: ours == "UNDEF"),
     Known("ifelse", "3.21 ends if it chooses a call that fails; we only fail", _dead),
     Known(
