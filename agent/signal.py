@@ -1,9 +1,11 @@
 """`troth signal`: what this host and its peers have said to each other, and what came of it."""
 
 import json
+import os
 import time
 
 from agent import signals
+from agent.log import octets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ def _span(milliseconds: float) -> str:
 
 def _watch(settings: "Settings", log: "Log", _words: list[str]) -> int:
     """What happens, as it happens, until the daemon or the reader ends."""
+    from agent.cli import Stopped
     from agent.control import opened
 
     with opened(settings.workdir, None) as sock:
@@ -120,13 +123,17 @@ def _watch(settings: "Settings", log: "Log", _words: list[str]) -> int:
             log("error", "no daemon runs")
             return EXIT_FAILED
         sock.sendall(b'{"op":"watch"}\n')
-        with sock.makefile("r", encoding="utf-8") as file:
-            for line in file:
-                event = json.loads(line)
-                told = line if settings.json else _told(event)
-                if told:
-                    log.show(told)
-                    log.flush()
+        try:
+            with sock.makefile("r", encoding="utf-8") as file:
+                for line in file:
+                    event = json.loads(line)
+                    told = line.rstrip("\n") if settings.json else _told(event)
+                    if told:
+                        os.write(1, octets(f"{told}\n"))
+        except BrokenPipeError:
+            return 0  # nobody reads it any more
+        except Stopped as stopped:
+            return 128 + int(stopped.args[0])
     return 0
 
 

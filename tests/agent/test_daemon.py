@@ -220,10 +220,10 @@ def test_a_peer_is_cut_off_when_it_is_removed(pair: tuple[Host, Host]) -> None:
     up, down = pair
 
     removed = time.monotonic()
-    assert up.troth("peer", "remove", "Host2").returncode == 0
+    up.store().remove("Host2")
     until(lambda: not down.hears(up), "the end of the session")
 
-    assert time.monotonic() - removed < 3  # the command itself takes its time
+    assert time.monotonic() - removed < 2  # one, where nothing else runs
     assert [line["decision"] for line in up.audit("trust")] == ["not trusted any more"]
     up.run("-D", "go")
     time.sleep(0.5)

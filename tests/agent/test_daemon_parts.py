@@ -18,6 +18,7 @@ import pytest
 from agent import clock, controls, history, outputs, receiving, signals, signing
 from agent.audit import Audit, verify
 from agent.contacts import Contacts
+from agent.due import Due
 from agent.ground import Ground
 from agent.memory import Memory
 from agent.notify import Notify
@@ -610,6 +611,92 @@ def test_a_schedule_that_means_nothing_is_refused() -> None:
     assert checked("Hr00.Min00") == ""
     with pytest.raises(BadExpression):
         Timetable(("(",))
+
+
+class Wanted:
+    """Runs that are only counted."""
+
+    def __init__(self) -> None:
+        self.why: list[tuple[str, bool]] = []
+        self.terms = Terms()
+
+    def want(self, why: str, *, woken: bool = False) -> None:
+        self.why.append((why, woken))
+
+
+def due(memory: Memory, heard: Heard, **given: object) -> tuple[Due, Wanted]:
+    """What makes counted runs due, on a command line with GIVEN."""
+    runs: Any = Wanted()
+    made = ground(memory, heard)
+    for name, value in given.items():
+        setattr(made.settings, name, value)
+    return Due(made, runs), runs
+
+
+def test_a_lock_that_ends_starts_one_run(memory: Memory) -> None:
+    judge, runs = due(memory, Heard())
+    end = NOW // 1000 + 60
+    signals.wait(memory.state, [("main:job", end, "did_it"), ("main:other", end + 60, "did_it")])
+    judge.note_locks()
+
+    for now in (end - 1, end, end + 1):
+        judge.locks(now)
+        judge.note_locks()
+
+    assert runs.why == [("the lock of main:job is over", True)]
+
+
+def test_policy_says_when_and_how_runs_start(memory: Memory) -> None:
+    heard = Heard()
+    judge, runs = due(memory, heard)
+    body = {
+        "schedule": ["any"], "exec_command": "/bin/true", "agent_expireafter": "5",
+        "mailto": "ops@example.org",
+    }  # fmt: skip
+
+    for _ in "12":
+        judge.obey({"executor": body, "host": "web7", "share": 0.5})
+
+    assert (runs.terms.command, runs.terms.silence, runs.terms.host) == ("/bin/true", 300.0, "web7")
+    assert len(heard.events("warning")) == 1, "mail is not there yet, said once"
+
+
+def test_the_command_line_goes_before_policy(memory: Memory) -> None:
+    async def go(schedule: str) -> list[tuple[str, bool]]:
+        judge, runs = due(memory, Heard(), schedule=schedule)
+        judge.obey({"executor": {"schedule": ["any"]}})
+        judge.minute(NOW / 1000 + 60)
+        await asyncio.sleep(0.02)
+        return runs.why
+
+    assert asyncio.run(go("any")) == [("schedule", False)]
+    assert asyncio.run(go("!any")) == []
+
+
+def test_hosts_spread_their_runs(memory: Memory) -> None:
+    """A tenth of a second here: a share of 1/600 of one minute."""
+
+    async def go() -> tuple[int, int]:
+        judge, runs = due(memory, Heard(), schedule="any", splay="1")
+        judge.obey({"share": 1 / 600})
+        judge.minute(NOW / 1000 + 60)
+        await asyncio.sleep(0.03)
+        early = len(runs.why)
+        await asyncio.sleep(0.2)
+        return early, len(runs.why)
+
+    assert asyncio.run(go()) == (0, 1)
+
+
+def test_a_jump_of_the_clock_is_seen(memory: Memory) -> None:
+    judge, _ = due(memory, Heard())
+
+    assert [round(judge.jumped(NOW / 1000 + by)) for by in (1, 3600, 3601, 0)] == [
+        0,
+        3599,
+        0,
+        -3601,
+    ]
 
 
 def test_the_share_of_a_host_is_that_of_the_reference() -> None:
