@@ -98,6 +98,7 @@ class Storm:
         self.chance = chance
         self.victims = victims
         self.kills = self.cuts = self.interrupted = 0
+        self.promised = 0  # signals of runs that ended well
         self.outputs: list[str] = []
         self.starts = {host.label: 0 for host in site.hosts}
         self.one.policy(flood())
@@ -167,7 +168,8 @@ def parent(pid: int) -> int:
 def upstream(storm: Storm, count: int, over: threading.Event, pause: float = 0) -> None:
     """Run the upstream until it has said COUNT signals, whatever is killed meanwhile."""
     while storm.said() < count and not over.wait(pause):
-        storm.one.troth("run")
+        if storm.one.troth("run").returncode == 0:
+            storm.promised += EACH
 
 
 def weather(storm: Storm, count: int, *, kills: float, cuts: float) -> float:
@@ -222,6 +224,7 @@ def judge(storm: Storm) -> int:
         (epoch, seq): bytes(body)
         for epoch, seq, body in two.rows("SELECT epoch, seq, body FROM received")
     }
+    demand(holds=len(said) >= storm.promised, told=f"{storm.promised} signals, {len(said)} kept")
     demand(holds=(None, None) not in said, told="signals were never signed")
     demand(holds=said == heard, told="what was received is not what was said")
     ends = two.rows("SELECT epoch, first, ending, at FROM consumed")
