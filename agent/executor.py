@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     from agent.ground import Ground
     from policy.provenance import Signal
+    from server.wire.keys import Identity
     from server.wire.trust import Trust
 
+LISTEN_AGAIN = 5.0  # seconds
 FARTHEST_EPOCH = 24 * 3600 * 1000  # milliseconds beyond now
 
 
@@ -61,6 +63,7 @@ class Executor:
         self._reports: dict[int, asyncio.Future[bytes]] = {}
         self._later: asyncio.TimerHandle | None = None
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] = {}
+        self._problem = ""  # why it does not listen
         self.address = ("", 0)  # where it listens
         self.keys = Keys(ground)
         self.signer = Signer(ground)
@@ -140,7 +143,11 @@ class Executor:
             return
         if self._static and not self._set_up():
             return
-        if self._static and self._policy.grants:
+        self._grant()
+
+    def _grant(self) -> None:
+        """Tell the network half what is granted, if we know; it listens now if it could not."""
+        if self._set and self._policy.grants:
             self.network.say(inside.Granted(document=self._policy.grants))
 
     def look(self) -> None:
@@ -257,8 +264,7 @@ class Executor:
         self._set, self._listen = True, self._place()
         self._certify()
         self.network.say(self.keys.message())
-        if self._policy.grants:
-            self.network.say(inside.Granted(document=self._policy.grants))
+        self._grant()
         self._say_all()
         self._told = None
         self.want()
@@ -269,11 +275,22 @@ class Executor:
         identity = self.keys.identity
         if identity is None or not self._static or not self._set:
             return
-        now = int(self._clock())
-        certificate = keys.certify(identity, self._static, now, keys.DAEMON_LIFE)
+        previous, statement = b"", b""
+        with suppress(*REFUSALS):
+            rotated = self.keys.store().previous()
+            if rotated is not None:
+                previous, statement = self._certificate(rotated[0]), rotated[1]
         self.network.say(
-            inside.Setup(certificate=certificate.packed(), listen=self._listen, offset=self._offset)
-        )
+            inside.Setup(
+                certificate=self._certificate(identity), listen=self._listen, offset=self._offset,
+                previous=previous, statement=statement,
+            )
+        )  # fmt: skip
+
+    def _certificate(self, identity: "Identity") -> bytes:
+        """That the key of the network half is that of IDENTITY."""
+        now = int(self._clock())
+        return keys.certify(identity, self._static, now, keys.DAEMON_LIFE).packed()
 
     def _say_all(self) -> None:
         """Say all signals of this host that may still matter."""
@@ -320,10 +337,14 @@ class Executor:
 
     def _readied(self, message: inside.Ready) -> None:
         if message.problem:
-            self._log("error", f"cannot listen: {message.problem}")
+            if message.problem != self._problem:
+                self._log("error", f"cannot listen: {message.problem}")
+            # the address may come, or its holder go: it listens if it can when it hears from us
+            asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._grant)
         elif message.port:
             host = f"[{message.address}]" if ":" in message.address else message.address
             self._log("notice", f"listening on {host}:{message.port}")
+        self._problem = message.problem
         self.address = (message.address, message.port)
         self._events("listening", address=message.address, port=message.port)
         self._ready()

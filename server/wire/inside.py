@@ -35,7 +35,8 @@ class Setup(Message, frozen=True, tag="setup"):
 
     CERTIFICATE is for the static key that `hello` named. LISTEN is None where nothing listens; the
     address "" is all there are, port 0 lets the system choose. OFFSET is what to add to the
-    system's clock, in seconds.
+    system's clock, in seconds. After a rotation of our key, PREVIOUS is a certificate by the one
+    before and STATEMENT what leads from it, for peers that know only that one.
     """
 
     certificate: bytes
