@@ -95,6 +95,7 @@ class Hub:
         self._sorted: tuple[Grants, list[str]] | None = None  # what the next two are of
         self._of_sort: dict[Sort, list[str]] = {}
         self._lists: dict[frozenset[Sort], list[str]] = {}
+        self._visible: dict[Caller, list[str]] = {}
 
     # who comes and goes
 
@@ -111,6 +112,7 @@ class Hub:
     def _left(self, visit: Visit) -> None:
         caller: Caller = visit.own
         self.callers.discard(caller)
+        self._visible.pop(caller, None)
         visit.own = None
         if caller.waits is not None:
             caller.waits.cancel()
@@ -125,6 +127,7 @@ class Hub:
     def _look(self, caller: Caller) -> None:
         """Settle who CALLER is and what its view is, as far as that is known now."""
         caller.peer = self._peer(caller.visit)
+        self._visible.pop(caller, None)
         address = caller.visit.session.peer.address
         caller.settled = not self._hosts_matter or self.names.known(address) is not None
         caller.view = self._view(caller.peer)
@@ -217,6 +220,9 @@ class Hub:
     def names_for(self, caller: Caller) -> list[str]:
         """The classes that are set and that CALLER may see, in order."""
         self._sort_names()
+        known = self._visible.get(caller)
+        if known is not None:
+            return known
         seen = frozenset(
             sort for sort in self._of_sort if _allowed(self.grants.of_sort(caller.peer, sort))
         )
@@ -225,6 +231,7 @@ class Hub:
             if len(self._lists) >= LISTS:
                 self._lists.clear()
             found = self._lists[seen] = list(merge(*[self._of_sort[sort] for sort in seen]))
+        self._visible[caller] = found
         return found
 
     def batch(
@@ -320,7 +327,7 @@ class Hub:
         if self._sorted and self._sorted[0] is self.grants and self._sorted[1] is names:
             return
         self._sorted = (self.grants, names)
-        self._of_sort, self._lists = {}, {}
+        self._of_sort, self._lists, self._visible = {}, {}, {}
         for name in names:
             self._of_sort.setdefault(self.grants.sort("context", name), []).append(name)
 

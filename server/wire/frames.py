@@ -47,6 +47,8 @@ class Sender:
 
     def message(self, text: bytes) -> bytes:
         """The frames that carry TEXT. Raises Broken if the receiver would not take it."""
+        if 0 < len(text) <= PART and len(text) <= self._limit and not self._stale():
+            return self._frame(text, PUSH)  # as nearly always
         if not 0 < len(text) <= self._limit:
             raise Broken(f"a message of {len(text)} octets, the limit is {self._limit}")
         frames = [self._frame(b"", REKEY)] if self._stale() else []
@@ -63,11 +65,12 @@ class Sender:
         ad, self._ad = self._ad, None
         sealed = sodium.crypto_secretstream_xchacha20poly1305_push(self._state, plaintext, ad, tag)
         self._state.rawbuf = None  # as large as the largest message, and one for each session
+        size = len(sealed)
         self._frames += 1
-        self._octets += len(sealed)
+        self._octets += size
         if tag == REKEY:
             self._renewed()
-        return _framed(sealed)
+        return size.to_bytes(2) + sealed
 
     def _stale(self) -> bool:
         return (
@@ -104,19 +107,23 @@ class Receiver:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that DATA completes. Raises Broken, and then nothing may follow."""
-        self._data += data
-        while len(self._data) >= 2:
-            size = int.from_bytes(self._data[:2])
+        if self._data:
+            data = self._data + data
+        at, end = 0, len(data)
+        while end - at >= 2:
+            size = data[at] << 8 | data[at + 1]
             if not (size == HEADER if self._key else size >= OVERHEAD):
                 raise Broken(f"a frame of {size} octets")
             if self.ended:
                 raise Broken("something after the end")
-            if len(self._data) < 2 + size:
-                return
-            frame, self._data = self._data[2 : 2 + size], self._data[2 + size :]
-            message = self._take(frame)
+            behind = at + 2 + size
+            if behind > end:
+                break
+            message = self._take(data[at + 2 : behind])
+            at = behind
             if message is not None:
                 yield message
+        self._data = data[at:]
         if self.ended and self._data:
             raise Broken("something after the end")
 
@@ -135,6 +142,9 @@ class Receiver:
             raise Broken("a frame that was not sent so") from None
         finally:
             self._state.rawbuf = None
+        if tag == PUSH and not self._parts and 0 < len(plaintext) <= self._limit:
+            self._rekeyed = False
+            return plaintext  # as nearly always
         if tag in (REKEY, FINAL):
             if plaintext or self._parts or (tag == REKEY and self._rekeyed):
                 raise Broken("a rekey or an end where none can be")
