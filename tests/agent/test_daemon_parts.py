@@ -17,6 +17,7 @@ import pytest
 
 from agent import clock, controls, history, outputs, receiving, signals, signing
 from agent.audit import Audit, verify
+from agent.children import Child
 from agent.contacts import Contacts
 from agent.due import Due
 from agent.ground import Ground
@@ -37,6 +38,8 @@ from server.wire.trust import Peer, Store
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.agent.conftest import Program
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
@@ -866,6 +869,54 @@ def test_old_outputs_are_removed(tmp_path: Path) -> None:
     outputs.prune(str(tmp_path), NOW / 1000)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cf_new", "mine"]
+
+
+def test_the_end_of_a_child_is_heard_of_without_help_of_the_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(pid: int) -> int:
+        raise OSError(38, "not implemented")
+
+    async def go() -> tuple[int, bytes]:
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[int] = loop.create_future()
+        said = bytearray()
+        Child(loop, ["/bin/sh", "-c", "echo x; exit 3"], {}, said.extend, over.set_result)
+        return await asyncio.wait_for(over, 10), bytes(said)
+
+    monkeypatch.setattr(os, "pidfd_open", missing)
+
+    assert asyncio.run(go()) == (3, b"x\n")
+
+
+def test_policy_tells_of_the_daemon_without_being_evaluated_in_it(
+    program: Program, policy: Callable[[str], str]
+) -> None:
+    text = """
+    bundle agent main { reports: "never"; }
+    body executor control { schedule => { "Min00", "linux.Hr03" }; splaytime => "5"; }
+    """
+    ran = program("troth", "controls", policy(text))
+    found = json.loads(ran.stdout)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert found["executor"] == {"schedule": ["Min00", "linux.Hr03"], "splaytime": "5"}
+    assert {"linux", "any"} <= set(found["classes"])
+    assert not [name for name in found["classes"] if name.startswith(("Hr", "Min", "GMT_", "Yr"))]
+    assert 0 <= found["share"] < 1
+    assert program("troth", "controls", policy("bundle agent")).returncode == 1
+
+
+def test_without_a_daemon_the_state_is_shown(program: Program) -> None:
+    shown = program("troth", "status", "--json")
+    listed = program("troth", "signal", "list", "--json")
+    watched = program("troth", "signal", "watch")
+
+    assert (shown.returncode, json.loads(shown.stdout)["daemon"]) == (1, None)
+    assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
+    assert (watched.returncode, "no daemon runs" in watched.stderr) == (1, True)
+    assert program("troth", "signal", "clear", "nobody").returncode == 1
+    assert program("troth", "signal", "what").returncode == 1
 
 
 # systemd
