@@ -156,15 +156,14 @@ class Runs:
         settings = self._settings
         if self.terms.command:
             return [SHELL, "-c", self.terms.command]
-        defines = ["from_cfexecd", *settings.defines]
+        classic = settings.program.startswith("cf-")  # whose -D, -N and -K are for itself
+        defines = ["from_cfexecd", *(() if classic else settings.defines)]
         if SCHEDULE in asked:
             defines.append("scheduled_run")
         words = ["run", "-g", settings.level if settings.level in TALK else "notice"]
         words += ["-D", ",".join(defines)]
-        if settings.negates:
+        if settings.negates and not classic:
             words += ["-N", ",".join(settings.negates)]
-        if settings.no_locks:
-            words.append("-K")
         return troth(*words, "--", settings.file)
 
     def _environ(self, run: Run) -> dict[str, str]:
