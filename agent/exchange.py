@@ -87,7 +87,12 @@ class Exchange:
         self._asked[server, pattern] = peer.id if peer is not None else ""
         if peer is None:
             return None
-        return [live for live in self.live() if live.origin == peer.id]
+        keys = self.keys_of(peer)
+        return [live for live in self.live() if live.origin in keys]
+
+    def keys_of(self, peer: "Known") -> set[str]:
+        """The ids of PEER: that of the key before its last one says what is still to be done."""
+        return {it.id for it in self.trusted().values() if it.label == peer.label}
 
     def peer(self, server: str) -> "Known | None":
         """The peer with this label, address or id; of a rotated one the newest key."""

@@ -8,11 +8,6 @@ if TYPE_CHECKING:
     from agent.state import State
 
 KEPT = 1000
-TABLE = (
-    "CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY AUTOINCREMENT, began REAL NOT NULL,"
-    " ended REAL NOT NULL DEFAULT 0, status INTEGER, why TEXT NOT NULL, lines INTEGER NOT NULL"
-    " DEFAULT 0, output TEXT NOT NULL DEFAULT '', said TEXT NOT NULL DEFAULT '')"
-)
 FIELDS = ("id", "began", "ended", "status", "why", "lines", "output", "said")
 
 
@@ -21,7 +16,6 @@ def began(state: "State", why: str, now: float) -> int:
 
     def work(db: "Connection") -> int:
         db.execute("BEGIN IMMEDIATE")
-        db.execute(TABLE)
         number = db.execute("INSERT INTO runs (began, why) VALUES (?, ?)", (now, why)).lastrowid
         assert number is not None  # noqa: S101  # a row was inserted
         db.execute("DELETE FROM runs WHERE id <= ?", (number - KEPT,))
@@ -46,8 +40,6 @@ def last(state: "State", many: int) -> "list[dict[str, Any]]":
     """The last runs, the newest first."""
 
     def work(db: "Connection") -> "list[dict[str, Any]]":
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
-            return []
         rows = db.execute(
             f"SELECT {', '.join(FIELDS)} FROM runs ORDER BY id DESC LIMIT ?",  # noqa: S608
             (many,),

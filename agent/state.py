@@ -57,6 +57,7 @@ SCHEMA = (
         " lasts INTEGER NOT NULL, boot TEXT NOT NULL, at INTEGER NOT NULL,"
         " void INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, signature BLOB NOT NULL,"
         " PRIMARY KEY (origin, epoch, seq)) WITHOUT ROWID",
+        "CREATE INDEX received_class ON received (origin, class)",
         # which promise acted on which signal: `begun` only where a second try is forbidden
         "CREATE TABLE consumed (path TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL,"
         " first INTEGER NOT NULL, class TEXT NOT NULL, ending TEXT NOT NULL, at INTEGER NOT NULL,"
@@ -69,6 +70,11 @@ SCHEMA = (
         " reason TEXT NOT NULL DEFAULT '', skew INTEGER NOT NULL DEFAULT 0,"
         " epoch INTEGER NOT NULL DEFAULT 0, upto INTEGER NOT NULL DEFAULT 0,"
         " view INTEGER NOT NULL DEFAULT 0, spoiled INTEGER NOT NULL DEFAULT -1) WITHOUT ROWID",
+        # the runs that a daemon started; times in seconds
+        "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, began REAL NOT NULL,"
+        " ended REAL NOT NULL DEFAULT 0, status INTEGER, why TEXT NOT NULL,"
+        " lines INTEGER NOT NULL DEFAULT 0, output TEXT NOT NULL DEFAULT '',"
+        " said TEXT NOT NULL DEFAULT '')",
         "CREATE TABLE waits (path TEXT PRIMARY KEY, until INTEGER NOT NULL, class TEXT NOT NULL)"
         " WITHOUT ROWID",
     ),

@@ -113,7 +113,8 @@ def _contact(run: "Run", exchange: "Exchange", peer: str, theirs: str) -> tuple[
     now = exchange.now()
     state = run.state
     met = signals.contacts(state).get(peer) if state is not None else None
-    mine = [it for it in _history(run) if it.origin == peer and it.name == theirs]
+    keys = {it.id for it in exchange.trusted().values() if it.label == exchange.label(peer)}
+    mine = [it for it in _history(run) if it.origin in keys and it.name == theirs]
     if met is not None and any(it.epoch == met.spoiled for it in mine):
         return "spoiled", "one number of its log had two meanings: see the audit log"
     if any(it.lives for it in mine):
