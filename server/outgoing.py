@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from server.wire.stream import SigwireSession
 
 AT_ONCE, FIRST, LAST = 0.25, 1.0, 60.0  # seconds between attempts, each less a random part
-BRIEFEST = 2.0  # what LAST becomes where few are visited: soon after a network is healed
-RATE = 20  # attempts a second, of all visits together, that are never too many
+BRIEFEST = 1.0  # what LAST becomes where few are visited: soon after a network is healed
+FEW = 40  # visits that may cost some packets more
+RATE = 40  # attempts a second, of all visits together, that are never too many
 UNSTORED = 4  # batches that the executor may have before more is read
 LASTING = 1.0  # a session that was shorter does not count as one
 
@@ -296,6 +297,7 @@ class Outbound:
             return await connect(
                 place, terms(), pin, known.label,
                 token=token, first=messages.packed(first), limits=limits,
+                keen=len(self._all.visits) <= FEW,
             )  # fmt: skip
         except Cut:
             if self._all.introduction is None:

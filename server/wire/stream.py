@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ROOM = memoryview(bytearray(65536))  # what arrives is here only until it is copied, in one thread
 LIMITS = Limits()
 HIGH = 128 * 1024  # octets waiting for us, beyond which the peer has to wait
+KEEN_SECONDS = 1.9  # for a connection: after the second try of the system
 STUCK = 16 * 1024  # octets waiting for the peer, beyond which nothing more is made for it
 
 
@@ -341,18 +343,32 @@ class SigwireSession:
             raise Cut(str(error)) from None
 
 
+def _watch(connection: socket.socket) -> None:
+    """Have the system ask on CONNECTION, when it is silent, whether the other end is there."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, 3), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2),
+        (socket.TCP_USER_TIMEOUT, 5000),
+    ):  # fmt: skip
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 async def connect(
     address: tuple[str, int], terms: Terms, pin: bytes | None, label: str,
-    *, token: bytes = b"", first: bytes = b"", limits: Limits = LIMITS,
+    *, token: bytes = b"", first: bytes = b"", limits: Limits = LIMITS, keen: bool = False,
 ) -> SigwireSession:  # fmt: skip
     """A session with the host at ADDRESS whose identity has the digest PIN.
 
-    FIRST is a request that goes along with the last message of the handshake. Raises OSError and
+    FIRST is a request that goes along with the last message of the handshake. Who is KEEN notices
+    within seconds that nobody is there any more, at the price of more packets. Raises OSError and
     TimeoutError if nobody is there, Closed if it is somebody else, Cut if it hangs up, Refused.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(limits.handshake_seconds):
-        _, pipe = await loop.create_connection(Pipe, *address)
+        async with asyncio.timeout(KEEN_SECONDS if keen else None):
+            transport, pipe = await loop.create_connection(Pipe, *address)
+        if keen:
+            _watch(transport.get_extra_info("socket"))
         try:
             initiator = Initiator(terms, pin, token)
             await pipe.write(initiator.hello(), limits.write_seconds)

@@ -367,7 +367,7 @@ def test_pauses_grow_and_begin_anew() -> None:
 
 
 def test_the_fewer_are_visited_the_shorter_is_the_longest_pause() -> None:
-    assert [longest(visits) for visits in (1, 40, 200, 5000)] == [2, 2, 10, LAST]
+    assert [longest(visits) for visits in (1, 40, 400, 5000)] == [1, 1, 10, LAST]
 
 
 def test_pauses_are_spread_out() -> None:
