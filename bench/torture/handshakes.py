@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from bench import serverd
-from bench.torture import table
 from bench.torture.table import Case, must
 from server.wire import handshake
 from server.wire.frames import Broken, Receiver, Sender
@@ -290,5 +289,6 @@ def replay(case: Case) -> str:
             right = at if kind == "repeat" else at - 1
             must(got == [bytes([number]) for number in range(right)], f"{kind} at {at}: {got}")
         else:
-            raise table.Broken(f"{kind} at {at} was not noticed")
+            # what is missing may be as the next frame begins: then the rest never makes a frame
+            must(kind == "cut short" and len(got) == at, f"{kind} at {at} was not noticed")
     return "0 frames accepted behind one that was not next"

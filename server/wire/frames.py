@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from nacl import bindings as sodium
-from nacl.exceptions import CryptoError
 
 from server.wire.handshake import Proved
+from server.wire.secretstream import Forged, pull, push
 
 Clock = Callable[[], float]
 
@@ -35,7 +35,7 @@ class Sender:
 
     def __init__(self, proved: Proved, clock: Clock) -> None:
         self._state = sodium.crypto_secretstream_xchacha20poly1305_state()
-        self._ad: bytes | None = proved.channel
+        self._ad = proved.channel
         self._clock = clock
         self._limit = min(LARGEST_MESSAGE, proved.max_message)
         self._renewed()
@@ -62,9 +62,8 @@ class Sender:
 
     def _frame(self, plaintext: bytes, tag: int) -> bytes:
         """One frame."""
-        ad, self._ad = self._ad, None
-        sealed = sodium.crypto_secretstream_xchacha20poly1305_push(self._state, plaintext, ad, tag)
-        self._state.rawbuf = None  # as large as the largest message, and one for each session
+        ad, self._ad = self._ad, b""
+        sealed = push(self._state, plaintext, ad, tag)
         size = len(sealed)
         self._frames += 1
         self._octets += size
@@ -92,7 +91,7 @@ class Receiver:
     def __init__(self, key: bytes, channel: bytes, limit: int = LARGEST_MESSAGE) -> None:
         self.ended = False  # in good order, by FINAL
         self._key = key
-        self._ad: bytes | None = channel
+        self._ad = channel
         self._limit = limit
         self._state = sodium.crypto_secretstream_xchacha20poly1305_state()
         self._data = b""
@@ -133,15 +132,11 @@ class Receiver:
             sodium.crypto_secretstream_xchacha20poly1305_init_pull(self._state, frame, self._key)
             self._key = b""
             return None
-        ad, self._ad = self._ad, None
+        ad, self._ad = self._ad, b""
         try:
-            plaintext, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(
-                self._state, frame, ad
-            )
-        except (CryptoError, RuntimeError, ValueError, TypeError):
+            plaintext, tag = pull(self._state, frame, ad)
+        except Forged:
             raise Broken("a frame that was not sent so") from None
-        finally:
-            self._state.rawbuf = None
         if tag == PUSH and not self._parts and 0 < len(plaintext) <= self._limit:
             self._rekeyed = False
             return plaintext  # as nearly always

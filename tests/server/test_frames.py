@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl import bindings as sodium
 
-from server.wire import frames
+from server.wire import frames, secretstream
 from server.wire.frames import Broken, Receiver, Sender
 from server.wire.handshake import Proved
 from server.wire.keys import Identity
@@ -216,3 +216,38 @@ def test_arbitrary_octets_are_the_end_or_not_enough(octets: bytes) -> None:
         pass
 
     assert heard == []
+
+
+@pytest.mark.parametrize("ad", [b"", b"channel"])
+@pytest.mark.parametrize("text", [b"", b"x", bytes(65_000)])
+def test_frames_are_those_of_pynacls_own_functions(text: bytes, ad: bytes) -> None:
+    """Ours call the same library without checking what is checked before."""
+    key = bytes(32)
+    for ours_first in (True, False):
+        sender, receiver = secretstream.State(), secretstream.State()
+        header = sodium.crypto_secretstream_xchacha20poly1305_init_push(sender, key)
+        sodium.crypto_secretstream_xchacha20poly1305_init_pull(receiver, header, key)
+        for tag in (0, 1, 2, 3):
+            if ours_first:
+                sealed = secretstream.push(sender, text, ad, tag)
+                opened = sodium.crypto_secretstream_xchacha20poly1305_pull(
+                    receiver, sealed, ad or None
+                )
+            else:
+                sealed = sodium.crypto_secretstream_xchacha20poly1305_push(
+                    sender, text, ad or None, tag
+                )
+                opened = secretstream.pull(receiver, sealed, ad)
+            assert opened == (text, tag)
+
+
+def test_a_frame_that_was_not_sealed_so_is_not_opened() -> None:
+    sender, receiver = secretstream.State(), secretstream.State()
+    header = sodium.crypto_secretstream_xchacha20poly1305_init_push(sender, bytes(32))
+    sodium.crypto_secretstream_xchacha20poly1305_init_pull(receiver, header, bytes(32))
+    sealed = secretstream.push(sender, b"text", b"", 1)
+    for wrong in (b"", sealed[:16], sealed[:-1], sealed[:-1] + bytes([sealed[-1] ^ 1])):
+        with pytest.raises(secretstream.Forged):
+            secretstream.pull(receiver, wrong, b"")
+
+    assert secretstream.pull(receiver, sealed, b"") == (b"text", 1)
