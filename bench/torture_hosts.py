@@ -604,9 +604,9 @@ def rollback(count: int, chance: random.Random) -> Result:
 
 # name: what does it, how many in the short form and in the full one
 TESTS: dict[str, tuple[Callable[[int, random.Random], Result], int, int]] = {
-    "signals-storm": (storm, 100, 10_000),
-    "12-origin-killed": (origin_killed, 6, 1_000),
-    "13-receiver-killed": (receiver_killed, 6, 1_000),
+    "signals-storm": (storm, 60, 10_000),
+    "12-origin-killed": (origin_killed, 4, 1_000),
+    "13-receiver-killed": (receiver_killed, 4, 1_000),
     "14-disk-full": (disk_full, 2, 20),
     "15-partition": (partition, SHORT, 60),
     "16-clocks": (clocks, 4, 300),

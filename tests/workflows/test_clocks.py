@@ -14,7 +14,7 @@ from tests.workflows.policies import follows, policy, signals
 if TYPE_CHECKING:
     from tests.workflows.conftest import Sites
 
-QUIET = 0.5
+QUIET = 0.4
 HOUR = 3600
 
 

@@ -13,7 +13,7 @@ from tests.workflows.hosts import Host, Site, until
 if TYPE_CHECKING:
     from tests.workflows.conftest import Sites
 
-QUIET = 0.5  # seconds in which what must not happen would have happened
+QUIET = 0.4  # seconds in which what must not happen would have happened
 
 
 def shifted(site: Site, text: str) -> None:

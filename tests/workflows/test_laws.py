@@ -13,7 +13,7 @@ from tests.workflows.policies import asks, follows, policy, signals
 if TYPE_CHECKING:
     from tests.workflows.conftest import Sites
 
-QUIET = 0.5
+QUIET = 0.4
 
 
 def pair(site: Sites, downstream: str, *names: str) -> tuple[Host, Host]:

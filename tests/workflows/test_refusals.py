@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.workflows.conftest import Sites
 
-QUIET = 0.5
+QUIET = 0.4
 HEARD = asks("Host1", pattern="secret.*|no_such_class") + (
     'reports:\nup_secret::\n"heard" action => if_elapsed("0");\n'
     '!up_secret::\n"silence" action => if_elapsed("0");'
