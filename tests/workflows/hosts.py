@@ -9,6 +9,7 @@ a while, fail some times. Policy that names `/usr/local/bin/NAME` gets this host
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -37,6 +38,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PATIENCE = 20.0  # seconds that anything may take that is expected to happen
 PAUSE = 0.005
+LIBC = ctypes.CDLL(None)
+SET_DEATH_SIGNAL = 1  # of prctl(2)
 NOW_AND_THEN = 0.02
 JOBS = "/usr/local/bin/"  # in policy
 JOB = """#!/bin/sh
@@ -186,6 +189,7 @@ class Host:
                 self._command("daemon", *told, *options),
                 env={**self.environ(), "NOTIFY_SOCKET": str(address)},
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+                preexec_fn=_end_with_us,
             )  # fmt: skip
 
     def ready(self) -> None:
@@ -384,6 +388,11 @@ class Site:
 def somewhere(hosts: int) -> Place:
     """Where HOSTS can live and be cut off."""
     return Loopback(hosts, relays=True) if namespaces_work() else Namespaces(hosts)
+
+
+def _end_with_us() -> None:
+    """Have the system end this process when the test does, however that ends."""
+    LIBC.prctl(SET_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
 
 
 @cache

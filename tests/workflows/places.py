@@ -7,6 +7,7 @@ a cable does. On loopback the wires between hosts are relays of ours.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -100,6 +101,7 @@ class Namespaces:
             raise
 
     def _build(self) -> None:
+        sweep()
         hub = f"{self._name}hub"
         _ip(f"netns add {hub}")
         _ip("link add hub type bridge", "link set hub up", inside=hub)
@@ -142,6 +144,15 @@ class Namespaces:
     def close(self) -> None:
         for name in (*map(self._at, range(self._hosts)), f"{self._name}hub"):
             subprocess.run([IP, "netns", "delete", name], stderr=subprocess.DEVNULL, check=False)
+
+
+def sweep() -> None:
+    """Remove the namespaces of tests that were killed."""
+    told = subprocess.run([IP, "netns", "list"], capture_output=True, text=True, check=False)
+    for line in told.stdout.splitlines():
+        found = re.match(r"troth(\d+)x\w+", line)
+        if found and not os.path.exists(f"/proc/{found[1]}"):
+            subprocess.run([IP, "netns", "delete", found[0]], check=False)
 
 
 def _ip(*lines: str, inside: str = "") -> None:
