@@ -1,5 +1,7 @@
 """How signals of a peer come into the state of this host: verified first, whoever brought them."""
 
+from time import monotonic
+
 from agent import signals
 
 TYPE_CHECKING = False
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from agent.state import State
     from server.wire.messages import Signed
     from server.wire.trust import Peer, Store
+
+
+LONGEST_PULL = 60.0  # seconds, however much a peer has to say
 
 
 class Sorted:
@@ -23,8 +28,12 @@ class Sorted:
         self.bad: list[str] = []
 
 
-def verify(public: bytes, batch: "Iterable[Signed]", theirs: int) -> Sorted:
-    """Sort a BATCH of the peer with the key PUBLIC, whose clock shows THEIRS (milliseconds)."""
+def verify(public: bytes, batch: "Iterable[Signed]", theirs: int, now: int) -> Sorted:
+    """Sort a BATCH of the peer with the key PUBLIC, whose clock shows THEIRS when ours shows NOW.
+
+    What was granted too long ago by our own clock is over whatever theirs says: we may have
+    forgotten that we had it.
+    """
     from server.wire.signals import BadSignal, verified
 
     found = Sorted()
@@ -35,6 +44,9 @@ def verify(public: bytes, batch: "Iterable[Signed]", theirs: int) -> Sorted:
             found.bad.append(str(error))
             continue
         left = signal.expires - theirs
+        if signal.granted < now - signals.REMEMBERED:
+            found.over += 1
+            continue
         if signal.kind == "cancel":
             left = signals.LONGEST_LIFE
         elif left <= 0:
@@ -43,6 +55,16 @@ def verify(public: bytes, batch: "Iterable[Signed]", theirs: int) -> Sorted:
         left = min(left, signals.LONGEST_LIFE)
         found.keep.append(signals.Incoming(signal, signed.body, signed.signature, left))
     return found
+
+
+def origin(one: "Signed") -> bytes | None:
+    """Whose signal ONE says that it is: after a rotation, perhaps of the key before."""
+    from server.wire.signals import BadSignal, read
+
+    try:
+        return read(one.body).origin
+    except BadSignal:
+        return None
 
 
 def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", seconds: float) -> None:
@@ -55,6 +77,7 @@ def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", second
     from server.wire.transport import Cut
 
     epoch, after, view = (met.epoch, met.upto, met.view) if met is not None else (0, 0, 0)
+    end = monotonic() + LONGEST_PULL
     with visit(store, peer, seconds=seconds) as client:
         public, skew = client.proved.identity, client.proved.skew
         while True:
@@ -64,14 +87,17 @@ def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", second
             said = client.ask(question)
             if not isinstance(said, messages.Signals):
                 raise Cut("it does not tell its signals")
-            now = state.clock() * 1000
-            batch = verify(public, said.signals, said.clock or now + skew)
+            now = state.milliseconds()
+            mine = [one for one in said.signals if origin(one) in (public, None)]
+            batch = verify(public, mine, said.clock or now + skew, now)
             if batch.bad:
                 raise Cut(f"a signal that is none: {batch.bad[0]}")
             cursor = (said.epoch, said.upto, said.view)
             if signals.receive(state, peer.id, batch.keep, cursor, now) is None:
                 raise Cut("what it said cannot be kept")
-            epoch, after, view = cursor
             if not said.more:
                 break
+            if monotonic() > end or (said.view == view and cursor[:2] <= (epoch, after)):
+                raise Cut("its log does not end")
+            epoch, after, view = cursor
         signals.met(state, peer.id, now, skew=skew)

@@ -2,9 +2,6 @@
 
 from agent import inbox, signals
 from policy import regexp
-from server.wire.inside import Received
-from server.wire.messages import Signed
-from server.wire.signals import BadSignal, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +10,7 @@ if TYPE_CHECKING:
     from agent.ground import Ground
     from agent.memory import Memory
     from agent.signals import Incoming
+    from server.wire.inside import Received
     from server.wire.trust import Peer, Trust
 
 MOST_HELD = 256  # batches, while nothing can be kept
@@ -32,7 +30,7 @@ class Receiver:
         self._wake = wake
         self._held: list[tuple[Received, Peer, int]] = []
 
-    def take(self, message: Received, trust: "Trust", now: int) -> None:
+    def take(self, message: "Received", trust: "Trust", now: int) -> None:
         """Keep what MESSAGE brings, if its peer is trusted by NOW, in milliseconds."""
         peer = trust.peers.get(message.peer)
         if peer is None or not peer.key or trust.judge(peer.key, now // 1000) is None:
@@ -58,7 +56,7 @@ class Receiver:
         """Nobody waits any more for what could not be kept."""
         self._held.clear()
 
-    def _kept(self, message: Received, peer: "Peer", trust: "Trust", now: int) -> bool:
+    def _kept(self, message: "Received", peer: "Peer", trust: "Trust", now: int) -> bool:
         """Whether MESSAGE of PEER, which came at NOW, is on disk.
 
         What PEER said under a key before is kept as said under that one: it is known so already.
@@ -68,11 +66,13 @@ class Receiver:
         mine = message.signals
         before = [one for one in trust.peers.values() if one.successor == peer.id and one.key]
         for old in before if mine else ():
-            older = tuple([one for one in mine if _origin(one) == old.key])
+            older = tuple([one for one in mine if inbox.origin(one) == old.key])
             mine = tuple([one for one in mine if one not in older])
-            if older and not self._written(old, inbox.verify(old.key, older, theirs), None, now):
+            if older and not self._written(
+                old, inbox.verify(old.key, older, theirs, now), None, now
+            ):
                 return False
-        if not self._written(peer, inbox.verify(peer.key, mine, theirs), cursor, now):
+        if not self._written(peer, inbox.verify(peer.key, mine, theirs, now), cursor, now):
             return False
         self._stored(message.n)
         return True
@@ -95,9 +95,14 @@ class Receiver:
         found = signals.receive(state, peer.id, batch.keep, cursor, now)
         if found is None:
             return False
-        fresh, spoiled = found
-        if spoiled >= 0:
-            self._equivocated(peer, spoiled)
+        fresh = found.fresh
+        if found.spoiled >= 0:
+            self._equivocated(peer, found.spoiled)
+        if found.surplus:
+            self._audit(
+                "surplus", peer=peer.id, label=peer.label, operation="signals",
+                decision="left out", count=found.surplus,
+            )  # fmt: skip
         new = [one for one in batch.keep if one.name in fresh and one.first not in renewed]
         for one in batch.keep:
             if one.kind == "cancel" or one.name in fresh:
@@ -140,14 +145,6 @@ class Receiver:
                 if matches(pattern, name):
                     self._wake(f"{name} of {peer.label}")
                     return
-
-
-def _origin(signed: Signed) -> bytes:
-    """The key under which SIGNED says that it was said."""
-    try:
-        return read(signed.body).origin
-    except BadSignal:
-        return b""
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -21,6 +21,8 @@ DAY = 24 * 3600 * 1000
 ASKED_LIFE = 7 * DAY  # how long a peer is listened to after the last question
 CONTACT_LIFE = 300 * 1000  # how old an answer may be and still be one
 LONGEST_LIFE = 30 * DAY
+REMEMBERED = 2 * LONGEST_LIFE  # an older signal is not taken, so none can come back unknown
+MOST_OF_ONE = 50_000  # signals of one peer that live, or ended in the last day
 
 
 class Source:
@@ -210,25 +212,34 @@ class Incoming:
 
 def receive(
     state: "State", peer: str, incoming: list[Incoming], cursor: tuple[int, int, int], now: int
-) -> "tuple[list[str], int] | None":
+) -> "Kept | None":
     """Keep what PEER said; CURSOR (epoch, upto, view) is where its log was left.
 
-    The classes that are new; an epoch in which a number had two meanings, or -1. None if it could
-    not be kept: then nothing must be acknowledged.
+    None if it could not be kept: then nothing must be acknowledged.
     """
     boot, mono = clock()
 
-    def work(db: "Connection") -> "tuple[list[str], int]":
+    def work(db: "Connection") -> Kept:
         db.execute("BEGIN IMMEDIATE")
-        fresh, spoiled = [], -1
+        kept = Kept()
+        have = 0
+        if incoming:
+            (have,) = db.execute(
+                "SELECT count(*) FROM received WHERE origin = ? AND ends > ?", (peer, now - DAY)
+            ).fetchone()
         for one in incoming:
             known = db.execute(
                 "SELECT body FROM received WHERE origin = ? AND epoch = ? AND seq = ?",
                 (peer, one.epoch, one.seq),
             ).fetchone()
             if known:
-                spoiled = one.epoch if known[0] != one.body else spoiled
+                if known[0] not in (one.body, b""):
+                    kept.spoiled = one.epoch
                 continue
+            if have >= MOST_OF_ONE:
+                kept.surplus += 1
+                continue
+            have += 1
             if one.kind != "event":  # a cancel voids, a newer state takes the place of an older one
                 db.execute(
                     "UPDATE received SET void = 1 WHERE origin = ? AND class = ?"
@@ -247,21 +258,33 @@ def receive(
                  one.signature),
             )  # fmt: skip
             if one.kind != "cancel" and not void:
-                fresh.append(one.name)
+                kept.fresh.append(one.name)
         db.execute("INSERT OR IGNORE INTO contacts (peer) VALUES (?)", (peer,))
         db.execute(
             "UPDATE contacts SET at = max(at, ?), view = ?, spoiled = max(spoiled, ?)"
             " WHERE peer = ?",
-            (now, cursor[2], spoiled, peer),
+            (now, cursor[2], kept.spoiled, peer),
         )
         db.execute(
             "UPDATE contacts SET epoch = ?, upto = ? WHERE peer = ? AND (epoch, upto) < (?, ?)",
             (*cursor[:2], peer, *cursor[:2]),
         )
         db.execute("COMMIT")
-        return fresh, spoiled
+        return kept
 
     return state.do(work, None)
+
+
+class Kept:
+    """What receiving came to: FRESH classes; SPOILED, an epoch in which a number had two meanings,
+    or -1; SURPLUS, how many were not kept because their origin says too much."""
+
+    __slots__ = ("fresh", "spoiled", "surplus")
+
+    def __init__(self) -> None:
+        self.fresh: list[str] = []
+        self.spoiled = -1
+        self.surplus = 0
 
 
 class Live:
@@ -473,7 +496,10 @@ def waits(state: "State") -> "list[tuple[str, int, str]]":
 
 
 def prune(state: "State", now: int) -> None:
-    """Forget what cannot matter any more: a day after its end."""
+    """Forget what cannot matter any more.
+
+    Of what peers said the number is remembered until it is too old to be taken again.
+    """
 
     def work(db: "Connection") -> None:
         db.execute("BEGIN IMMEDIATE")
@@ -485,8 +511,12 @@ def prune(state: "State", now: int) -> None:
         db.execute("DELETE FROM own WHERE seq IS NOT NULL AND kind != 'cancel' AND expires < ?",
                    (now - DAY,))  # fmt: skip
         db.execute(
-            "DELETE FROM received WHERE at < ? AND ends < ?", (now - DAY, now - DAY)
-        )  # fmt: skip
+            "DELETE FROM received WHERE granted < ? AND ends < ?", (now - REMEMBERED, now - DAY)
+        )
+        db.execute(
+            "UPDATE received SET body = x'', signature = x'' WHERE ends < ? AND body != x''",
+            (now - DAY,),
+        )
         db.execute(
             "DELETE FROM consumed WHERE at < ? AND NOT EXISTS (SELECT 1 FROM received r"
             " WHERE r.origin = consumed.origin AND r.epoch = consumed.epoch"

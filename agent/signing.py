@@ -144,7 +144,7 @@ class Signer:
             return ()
         for origin, epoch, seq, name, body in signals.causes_of(self._memory.state, row.causes):
             with suppress(BadSignal):  # it was verified; who can change our state is not stopped
-                for cause in read(body).causes:
+                for cause in read(body).causes if body else ():
                     found.setdefault((cause.origin, cause.epoch, cause.seq), cause)
             cause = Cause(fingerprint(origin), epoch, seq, name)
             found[cause.origin, epoch, seq] = cause

@@ -58,6 +58,7 @@ SCHEMA = (
         " void INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, signature BLOB NOT NULL,"
         " PRIMARY KEY (origin, epoch, seq)) WITHOUT ROWID",
         "CREATE INDEX received_class ON received (origin, class)",
+        "CREATE INDEX received_ends ON received (origin, ends)",
         # which promise acted on which signal: `begun` only where a second try is forbidden
         "CREATE TABLE consumed (path TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL,"
         " first INTEGER NOT NULL, class TEXT NOT NULL, ending TEXT NOT NULL, at INTEGER NOT NULL,"

@@ -58,7 +58,7 @@ class Site:
             first=first or seq, run=bytes(16), granted=now,
             expires=0 if kind == "cancel" else now + minutes * MINUTE,
         )  # fmt: skip
-        batch = inbox.verify(identity.public, [sign(identity, signal)], now)
+        batch = inbox.verify(identity.public, [sign(identity, signal)], now, now)
         assert not batch.bad
         assert signals.receive(self.state, identity.id, batch.keep, (EPOCH, seq, 0), now)
         return seq

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import signals
+from agent import inbox, signals
 from agent.exchange import Act
+from server.wire.signals import Signal, sign
 from server.wire.trust import Store
 from tests.agent.driver import NOW
-from tests.agent.site import ASK, BODIES, EPOCH, Site
+from tests.agent.site import ASK, BODIES, EPOCH, MINUTE, Site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -393,3 +394,46 @@ def test_what_another_run_has_acted_on_meanwhile_cannot_begin(site: Site) -> Non
     begun.append(site.state.begin(b"two", holder, None, None, act))
 
     assert begun == [True, False]
+
+
+# what a peer may do to us
+
+
+def test_a_peer_that_says_too_much_is_not_kept_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "MOST_OF_ONE", 3)
+    for number in range(5):
+        site.say("HostA", f"did_{number}")
+    site.say("HostB", "did_job")
+
+    kept = [one.name for one in signals.live(site.state, int(NOW) * 1000)]
+
+    assert sorted(kept) == ["did_0", "did_1", "did_2", "did_job"]
+
+
+def test_what_is_older_than_we_remember_is_over_whatever_the_clock_of_its_origin_says(
+    site: Site,
+) -> None:
+    identity, now = site.identities["HostA"], int(NOW) * 1000
+    granted = now - signals.REMEMBERED - 1
+    old = Signal(
+        origin=identity.public, epoch=EPOCH, seq=1, kind="event", name="did_job", first=1,
+        run=bytes(16), granted=granted, expires=granted + MINUTE,
+    )  # fmt: skip
+
+    batch = inbox.verify(identity.public, [sign(identity, old)], granted, now)
+
+    assert (batch.keep, batch.over) == ([], 1)
+
+
+def test_a_number_is_remembered_when_its_signal_is_over(site: Site) -> None:
+    site.say("HostA", "did_job", minutes=1)
+    late = (int(NOW) + 3 * 24 * 3600) * 1000
+    signals.prune(site.state, late)
+
+    rows: list[tuple[int, bytes]] = site.state.do(
+        lambda db: db.execute("SELECT seq, body FROM received").fetchall(), []
+    )
+
+    assert rows == [(1, b"")]
