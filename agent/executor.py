@@ -6,6 +6,8 @@ half what is granted, who is trusted and whom to visit, and answers its question
 
 import asyncio
 import json
+import time
+from collections import deque
 from contextlib import suppress
 
 from agent import clock, signals
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 LISTEN_AGAIN = 5.0  # seconds
 FARTHEST_EPOCH = 24 * 3600 * 1000  # milliseconds beyond now
+HOUR = 3600.0
+CLAIMS = 3  # that our log was put back, which are believed in an hour; of each peer one
 
 
 class Executor:
@@ -59,7 +63,7 @@ class Executor:
         self._told: tuple[inside.Want, ...] | None = None
         self._offset = clock.offset()  # of the clock of this host, as the network half knows it
         ground.events.begun = self.watched
-        self._believed: set[tuple[str, int, int]] = set()
+        self._claims = Claims()
         self._reports: dict[int, asyncio.Future[bytes]] = {}
         self._later: asyncio.TimerHandle | None = None
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] = {}
@@ -366,15 +370,14 @@ class Executor:
     def _rolled_back(self, message: inside.RolledBack) -> None:
         now = self.now()
         mine = self.signer.end(now)
-        claim = (message.peer, message.epoch, message.seq)
-        if (message.epoch, message.seq) <= mine or claim in self._believed:
+        if not mine[0] or (message.epoch, message.seq) <= mine:
             return
         label = self.keys.label(message.peer)
         reason = f"it has seen {message.epoch}/{message.seq}, our log ends at {mine[0]}/{mine[1]}"
-        if message.epoch > now + FARTHEST_EPOCH:
+        far = message.epoch > now + FARTHEST_EPOCH
+        if far or not self._claims.believe(message.peer, time.monotonic()):
             self._audit("rollback", peer=message.peer, label=label, decision="no", reason=reason)
             return
-        self._believed.add(claim)
         self.signer.next_epoch(max(now, message.epoch + 1))
         self._log("error", f"this host was put back to an older copy, says '{label}': {reason}")
         self._audit("rollback", peer=message.peer, label=label, decision="epoch", reason=reason)
@@ -392,6 +395,23 @@ class Executor:
 
     def _ended(self, message: inside.Gone) -> None:
         """It ends; its death is heard of by itself."""
+
+
+class Claims:
+    """What peers were believed of our log in the last hour: whoever is let in can say what it
+    likes, and another epoch makes renewals look like new signals."""
+
+    def __init__(self) -> None:
+        self._believed: deque[tuple[float, str]] = deque()
+
+    def believe(self, peer: str, now: float) -> bool:
+        """Whether to believe PEER once more; if so, it counts."""
+        while self._believed and now - self._believed[0][0] >= HOUR:
+            self._believed.popleft()
+        if len(self._believed) >= CLAIMS or any(known == peer for _, known in self._believed):
+            return False
+        self._believed.append((now, peer))
+        return True
 
 
 NOTED = (

@@ -20,6 +20,8 @@ from agent.audit import Audit, verify
 from agent.children import Child
 from agent.contacts import Contacts
 from agent.due import Due
+from agent.executor import Claims, Executor
+from agent.granted import Policy
 from agent.ground import Ground
 from agent.memory import Memory
 from agent.notify import Notify
@@ -447,6 +449,39 @@ def test_what_came_before_we_started_is_a_reason_for_a_run(receipt: Receipt) -> 
     receipt.take(receipt.signal())
 
     assert "did_it of Host1" in receiving.wakeful(receipt.memory, receipt.trust, NOW)
+
+
+# what peers say of our own log
+
+
+def executor(memory: Memory, heard: Heard, workdir: str) -> Executor:
+    """An executor whose network half was not started."""
+    stands = ground(memory, heard, workdir)
+    policy = Policy(stands.settings, stands.log, controls=False)
+    return Executor(stands, policy, lambda why: None, lambda: None)
+
+
+def test_a_peer_is_believed_once_an_hour_that_our_log_was_put_back(
+    memory: Memory, tmp_path: Path
+) -> None:
+    heard = Heard()
+
+    async def claimed() -> list[int]:
+        made = executor(memory, heard, str(tmp_path))
+        before = made.signer.end(NOW)[0]
+        for beyond in range(1, 4):
+            made._rolled_back(inside.RolledBack(peer="SHA=1", epoch=before + 1000 * beyond, seq=1))
+        return [before, made.signer.end(NOW)[0]]
+
+    assert asyncio.run(claimed()) == [NOW, NOW + 1001]
+    assert [line["decision"] for line in heard.events("rollback")] == ["epoch", "no", "no"]
+
+
+def test_few_peers_in_all_are_believed_in_an_hour() -> None:
+    claims = Claims()
+
+    assert [claims.believe(f"p{n}", 0.0) for n in range(5)] == [True] * 3 + [False] * 2
+    assert [claims.believe("p0", at) for at in (3599.0, 3600.0)] == [False, True]
 
 
 # whom we trust, whom we visit
