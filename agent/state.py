@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FOUR_WEEKS = 28 * 24 * 3600
 BUSY_SECONDS = 5.0
 CORRUPT = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
+BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+LASTING = 60.0  # seconds to get written down what a command did for a signal
 
 # What it takes to come from each version of the file (its `user_version`) to the next one.
 SCHEMA = (
@@ -138,7 +140,8 @@ class State:
         """Write down that HOLDER begins with KEY, before it does.
 
         False if somebody else was faster: when looked at it was last kept at LAST, held by BEFORE,
-        and nobody had acted on the signals of ACT.
+        and nobody had acted on the signals of ACT. And if it must not be done twice (ACT) and that
+        it was done could not be written down.
         """
 
         def work(db: "Connection") -> bool:
@@ -161,7 +164,7 @@ class State:
             db.execute("COMMIT")
             return True
 
-        return self.do(work, default=True)
+        return self.do(work, default=act is None)
 
     def commit(self, key: bytes, when: int, act: "Act | None" = None, ending: str = "") -> None:
         """Write down at once that KEY was done with at WHEN, and that nobody holds it.
@@ -169,7 +172,7 @@ class State:
         With an ENDING the signals of ACT are consumed, without they are there to be tried again.
         """
 
-        def work(db: "Connection") -> None:
+        def work(db: "Connection") -> bool:
             db.execute("BEGIN IMMEDIATE")
             db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (key, when))
             db.execute("DELETE FROM holders WHERE key = ?", (key,))
@@ -181,8 +184,15 @@ class State:
                 elif act.once:
                     signals.spare(db, act.path, act.needs)
             db.execute("COMMIT")
+            return True
 
-        self.do(work, None)
+        patience = LASTING if act is not None else 0.0
+        if not self.do(work, default=False, patience=patience) and act is not None and ending:
+            self._log(
+                "error",
+                f"that '{act.path}' acted on its signals cannot be written down: "
+                "it may act on them again",
+            )
 
     def give_up(self, act: "Act") -> None:
         """Write down at once that what ACT began was interrupted: its signals are consumed."""
@@ -357,15 +367,21 @@ class State:
         if db is not None and self._pid == os.getpid():
             db.close()
 
-    def do(self, work: "Callable[[Connection], T]", default: "T", *, create: bool = True) -> "T":
-        """What WORK comes to, or DEFAULT if there is no state, or none yet and not to CREATE it."""
+    def do(
+        self, work: "Callable[[Connection], T]", default: "T", *,
+        create: bool = True, patience: float = 0.0,
+    ) -> "T":  # fmt: skip
+        """What WORK comes to, or DEFAULT if there is no state, or none yet and not to CREATE it.
+
+        While somebody else has the file, it is tried again for PATIENCE seconds.
+        """
         if self.broken or not (create or self._db or os.path.exists(self._path)):
             return default
         import _sqlite3
 
         try:
             try:
-                return work(self._connection())
+                return self._tried(work, time.monotonic() + patience)
             except _sqlite3.DatabaseError as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in CORRUPT:
                     raise
@@ -374,6 +390,18 @@ class State:
         except (_sqlite3.Error, OSError) as error:
             self._give_up(getattr(error, "strerror", None) or str(error))
             return default
+
+    def _tried(self, work: "Callable[[Connection], T]", end: float) -> "T":
+        """What WORK comes to; while somebody else has the file, again until END."""
+        import _sqlite3
+
+        while True:
+            try:
+                return work(self._connection())
+            except _sqlite3.OperationalError as error:
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                if code not in BUSY or time.monotonic() > end:
+                    raise
 
     def _connection(self) -> "Connection":
         """The open file; after a fork a new one, because the parent's must not be touched."""

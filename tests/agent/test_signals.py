@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import inbox, signals
+from agent import inbox, signals, state
 from agent.exchange import Act
 from server.wire.signals import Signal, sign
 from server.wire.trust import Store
@@ -437,3 +437,32 @@ def test_a_number_is_remembered_when_its_signal_is_over(site: Site) -> None:
     )
 
     assert rows == [(1, b"")]
+
+
+def test_what_was_done_for_a_signal_is_written_down_though_others_hold_the_file(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "BUSY_SECONDS", 0.05)
+    site.say("HostA", "did_job")
+    script = site.base / "hold"
+    script.write_text(
+        f"#!/bin/sh\necho job >> {site.jobs}\n"
+        f"{sys.executable} -c 'import sqlite3, time\n"
+        f'db = sqlite3.connect("{site.base}/state/agent.db", isolation_level=None)\n'
+        'db.execute("BEGIN IMMEDIATE"); print("", flush=True); time.sleep(0.6)\' > '
+        f"{site.base}/held &\n"
+        f"while ! test -s {site.base}/held; do sleep 0.01; done\n"
+    )
+    script.chmod(0o700)
+    job = f'commands:\n from_did_job::\n "{script}" action => at_once;'
+
+    assert [site.run(job), site.run(job)] == [["job"], []]
+
+
+def test_a_command_does_not_begin_for_a_signal_if_that_cannot_be_written_down(site: Site) -> None:
+    act = Act("main:#h", frozenset([(site.identities["HostA"].id, EPOCH, 1)]), once=False)
+    site.state.broken = True
+
+    begun = [site.state.begin(b"k", (1, 1, 1), None, None, it) for it in (None, act)]
+
+    assert begun == [True, False]
