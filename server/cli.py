@@ -373,7 +373,7 @@ class Network:
     async def _listen(self, host: str, port: int) -> None:
         try:
             address, taken = await self.door.listen(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self._listening = None
             self._refused = str(error)
             self.stream.put(inside.Ready(address="", port=0, problem=str(error)))

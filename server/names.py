@@ -20,7 +20,7 @@ def confirmed(address: str) -> tuple[str, ...]:
     """The names that the DNS gives ADDRESS and that lead back to it; blocks."""
     try:
         name, others, _ = socket.gethostbyaddr(address)
-    except OSError:
+    except (OSError, UnicodeError):
         return ()
     return tuple(candidate for candidate in (name, *others[:8]) if _leads(candidate, address))
 
@@ -28,7 +28,7 @@ def confirmed(address: str) -> tuple[str, ...]:
 def _leads(name: str, address: str) -> bool:
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # the DNS may say what is no name
         return False
     return any(sockaddr[0] == address for *_, sockaddr in found)
 

@@ -14,7 +14,7 @@ from server.wire import messages
 from server.wire.frames import Broken, Receiver, Sender
 from server.wire.handshake import M2, Closed, Initiator, Proved, Terms
 from server.wire.keys import Credentials, Identity, fingerprint
-from server.wire.transport import Cut, Refused, placed
+from server.wire.transport import BadAddress, Cut, Refused, placed
 from server.wire.trust import Peer, Store
 
 READ = 65536
@@ -27,7 +27,10 @@ class Wire:
 
     def __init__(self, address: tuple[str, int], seconds: float) -> None:
         self.allow(seconds)
-        self._socket = socket.create_connection(address, timeout=seconds)
+        try:
+            self._socket = socket.create_connection(address, timeout=seconds)
+        except UnicodeError as error:
+            raise BadAddress(f"'{address[0]}' is not an address: {error}") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def allow(self, seconds: float) -> None:
@@ -75,8 +78,8 @@ class Client:
     """A session with one peer; a context manager. SECONDS is for the login, and for each question.
 
     PIN is the digest of its identity, None if that is to be learnt; TOKEN that of an invitation.
-    Raises OSError and TimeoutError if nobody is there, Closed if it is somebody else, Cut if it
-    hangs up, which is all that it does to strangers.
+    Raises OSError and TimeoutError if nobody is there, BadAddress if nobody can be, Closed if it is
+    somebody else, Cut if it hangs up, which is all that it does to strangers.
     """
 
     def __init__(
@@ -192,7 +195,7 @@ def visit(store: Store, peer: Peer, *, psk: bytes = b"", seconds: float = 30.0) 
     for address in peer.addresses:
         try:
             client = _entered(store, peer, Approach(placed(address), psk, seconds))
-        except (Closed, Cut, Refused, OSError) as error:
+        except (BadAddress, Closed, Cut, Refused, OSError) as error:
             problem = error
             continue
         if not peer.key:

@@ -17,7 +17,7 @@ from server.wire.frames import LARGEST_MESSAGE, Broken, Receiver, Sender
 from server.wire.handshake import M2, Closed, Initiator, Proved, Terms
 from server.wire.keys import host_id
 from server.wire.limits import Limits
-from server.wire.transport import Cut, Peer, Refused, Session
+from server.wire.transport import BadAddress, Cut, Peer, Refused, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -361,12 +361,16 @@ async def connect(
 
     FIRST is a request that goes along with the last message of the handshake. Who is KEEN notices
     within seconds that nobody is there any more, at the price of more packets. Raises OSError and
-    TimeoutError if nobody is there, Closed if it is somebody else, Cut if it hangs up, Refused.
+    TimeoutError if nobody is there, BadAddress if nobody can be, Closed if it is somebody else, Cut
+    if it hangs up, Refused.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(limits.handshake_seconds):
         async with asyncio.timeout(KEEN_SECONDS if keen else None):
-            transport, pipe = await loop.create_connection(Pipe, *address)
+            try:
+                transport, pipe = await loop.create_connection(Pipe, *address)
+            except UnicodeError as error:
+                raise BadAddress(f"'{address[0]}' is not an address: {error}") from None
         if keen:
             _watch(transport.get_extra_info("socket"))
         try:

@@ -6,12 +6,14 @@ from a cut.
 """
 
 import re
+from socket import AF_INET6, inet_pton
 from typing import Protocol
 
 from msgspec import Struct
 
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 PORT = 5308
+LABEL = 63  # letters of a part of a name; more or none, and the resolver does not take it
 
 
 class BadAddress(Exception):
@@ -65,4 +67,17 @@ def placed(address: str) -> tuple[str, int]:
     port = int(found[2][1:]) if found[2] else PORT
     if not 0 < port < 65536:
         raise BadAddress(f"'{address}' has no port between 1 and 65535")
-    return found[1].strip("[]"), port
+    host = found[1].strip("[]")
+    if not _resolvable(host, number=found[1][0] == "["):
+        raise BadAddress(f"'{address}' is not an address: no host is called '{host}'")
+    return host, port
+
+
+def _resolvable(host: str, *, number: bool) -> bool:
+    """Whether HOST, an IPv6 address if it is a NUMBER, is something that can be looked up."""
+    if number:
+        try:
+            inet_pton(AF_INET6, host.partition("%")[0])
+        except OSError:
+            return False
+    return all(0 < len(label) <= LABEL for label in host.removesuffix(".").split("."))

@@ -243,6 +243,17 @@ def test_the_first_address_that_answers_is_taken() -> None:
         assert down.hear(Contact, lambda contact: contact.live).address == at
 
 
+def test_addresses_that_are_none_are_passed_over() -> None:
+    with pair() as (up, down):
+        down.trusts(trusted(up.identity, "up", "a..b", f"{'x' * 64}:1"))
+        want(down, up)
+        assert "is not an address" in down.hear(Contact).reason
+        down.trusts(trusted(up.identity, "up", "a..b", place(up)))
+
+        assert down.hear(Contact).live
+        assert not down.said
+
+
 def test_another_host_at_the_address_is_not_spoken_with() -> None:
     with pair() as (up, down), Half() as mallory:
         mallory.trusts(trusted(down.identity, "down"))
