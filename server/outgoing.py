@@ -20,7 +20,7 @@ from server.wire.stream import connect
 from server.wire.transport import BadAddress, Cut, Refused, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from server.wire.inside import Message, Trusted
     from server.wire.limits import Limits
@@ -129,6 +129,11 @@ class Outgoing:
         if visit is not None:
             visit.stored(n)
 
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Nobody waits any more for these to be `stored`."""
+        for number in numbers:
+            self._received.pop(number, None)
+
     async def close(self) -> None:
         """End all visits in good order."""
         visits, self.visits = list(self.visits.values()), {}
@@ -175,6 +180,7 @@ class Outbound:
         if session is not None:
             session.finish()
         self._ended(reason)
+        self._forget()
         self._task.cancel()
         return self._task
 
@@ -224,6 +230,7 @@ class Outbound:
         loop = asyncio.get_running_loop()
         while True:
             begun = loop.time()
+            self._forget()
             try:
                 await self._visit()
             except Gone as gone:
@@ -251,6 +258,12 @@ class Outbound:
             self._told = reason
             self._all.tell(Contact(peer=self.peer, live=False, address=self.address, reason=reason))
         self.live, self.reason = False, ""
+
+    def _forget(self) -> None:
+        """What was not stored comes again from where the cursor is: nobody waits for it."""
+        self._all.forget(self._unstored)
+        self._unstored.clear()
+        self._less.set()
 
     async def _visit(self) -> None:
         """One session, to its end. Raises Gone, and what `connect` raises."""
@@ -348,9 +361,24 @@ class Outbound:
                 self._take(messages.answer(octets), session)
             except messages.BadMessage as error:
                 raise Gone(f"no answer of the protocol: {error}") from None
-            while len(self._unstored) >= UNSTORED:
-                self._less.clear()
-                await self._less.wait()
+            await self._room(session)
+
+    async def _room(self, session: SigwireSession) -> None:
+        """Wait until the executor can have another batch. Raises Gone."""
+        if len(self._unstored) < UNSTORED:
+            return
+        session.attend(self._less.set)  # or nobody would notice that it ends
+        try:
+            async with asyncio.timeout(self._all.limits.store_seconds):
+                while len(self._unstored) >= UNSTORED:
+                    if session.pipe.ended:
+                        raise Gone("the connection ended")
+                    self._less.clear()
+                    await self._less.wait()
+        except TimeoutError:
+            raise Gone("what the peer says is not stored") from None
+        finally:
+            session.attend(None)
 
     def _take(self, said: messages.AnyAnswer, session: SigwireSession) -> None:
         """What the peer SAID. Raises Gone."""

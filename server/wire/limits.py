@@ -23,6 +23,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     idle_seconds: float = 60.0
     subscribed_seconds: float = 75.0
     ping_seconds: float = 25.0
+    store_seconds: float = 45.0
     session_seconds: float = 12 * 3600.0
     sessions: int = 1024
     sessions_key: int = 4

@@ -208,6 +208,38 @@ def test_what_was_not_stored_comes_again() -> None:
         assert received(down) == ["a"]
 
 
+def test_a_cut_is_noticed_while_the_executor_does_not_store() -> None:
+    with Half() as target, Proxy(target.address) as proxy, Half(host="") as down:
+        target.trusts(trusted(down.identity, "down"))
+        target.grants(grant())
+        down.trusts(trusted(target.identity, "up", proxy.address))
+        target.own(*[f"c{n}" for n in range(3000)])
+        want(down, target)
+        assert down.hear(Contact).live
+        old = [down.hear(Received) for _ in range(4)]
+        proxy.cut()
+        assert not down.hear(Contact).live
+        found = received(down)
+        for batch in old:
+            down.tell(Stored(n=batch.n))  # too late: it has come again
+        while len(found) < 3000:
+            found += received(down)
+
+    assert found == [f"c{n}" for n in range(3000)]
+
+
+def test_what_is_not_stored_for_long_is_asked_for_again() -> None:
+    with pair(Limits(store_seconds=0.2)) as (up, down):
+        up.own(*[f"c{n}" for n in range(3000)])
+        want(down, up)
+        assert down.hear(Contact).live
+        gone = down.hear(Contact)
+        assert gone.reason == "what the peer says is not stored"
+        first = {down.hear(Received).upto for _ in range(4)}
+
+        assert down.hear(Received).upto == min(first)
+
+
 def test_a_peer_that_is_silent_is_given_up() -> None:
     with pair(Limits(ping_seconds=0.1, subscribed_seconds=0.5)) as (up, down):
         want(down, up)
