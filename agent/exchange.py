@@ -244,7 +244,8 @@ class Exchange:
         questions = [(server, pattern, peer) for (server, pattern), peer in self._asked.items()]
         signals.ask(self._state, questions, self.now())
         if self._asked or self.waits or self._run.ctx.signalled:
-            signals.wait(self._state, self.waits)
+            now = self.now() / 1000  # what another run holds has no end that is known
+            signals.wait(self._state, [entry for entry in self.waits if entry[1] > now])
 
 
 def step_of(written: "Written", wheels: dict[str, str]) -> str:
@@ -269,5 +270,6 @@ def text_of(rval: "Any") -> str:
     if type(rval) is str:
         return rval
     operator, *parts = rval
-    inner = "".join([text_of(part) for part in parts if type(part) in (str, tuple)])
-    return f"$({inner})" if operator == "var" else inner
+    if operator in ("var", "at"):
+        return f"{'$' if operator == 'var' else '@'}({text_of(parts[0])})"
+    return "".join([text_of(part) for part in parts if type(part) in (str, tuple)])

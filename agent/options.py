@@ -295,7 +295,7 @@ PROGRAMS: "dict[str, tuple[tuple[Option, ...], dict[str, Value]]]" = {
         {"foreground": True},
     ),
     "status": ((*PLACE, JSON), {}),
-    "signal": ((*PLACE, JSON, ("verify", "", "", "verify", True)), {}),
+    "signal": ((*COMMON[:2], *PLACE, JSON, ("verify", "", "", "verify", True)), {}),
     "links": ((COMMON[-1],), {}),
     "network": (PLACE, {}),
     "controls": (ACCESS, {}),

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from agent.signals import History
     from policy.context import Context
     from policy.plan import Written
+    from policy.provenance import Signal
 
 NOT_HERE = 1
 SILENT = ("vars", "meta", "defaults", "roles", "access")
-WORD = re.compile(r"[A-Za-z0-9_:]+")
+ANY = "\0"  # what a variable stands for
+LEAST = 3  # letters that have to be known of a name
+WORD = re.compile(rf"[A-Za-z0-9_:{ANY}]+")
+REFERENCE = re.compile(r"[$@](\([^()]*\)|\{[^{}]*\})")
 
 
 def main(settings: "Settings", log: "Log", name: str) -> int:
@@ -174,7 +178,23 @@ def mentions(written: "Written", names: set[str], ctx: "Context") -> bool:
             written.type == "classes" and attribute in ("expression", "and", "or", "xor", "not")
         ):
             texts.append(_expanded(written, value, ctx))
-    return bool({word for text in texts for word in WORD.findall(text)} & names)
+    found = {word for text in texts for word in WORD.findall(text)}
+    return any(_meets(word, name) for word in found for name in names)
+
+
+def _meets(word: str, name: str) -> bool:
+    """Whether WORD may be the class NAME; what nobody knows in them may be anything."""
+    if ANY not in word and ANY not in name:
+        return word == name
+    return _spans(word, name) or _spans(name, word)
+
+
+def _spans(pattern: str, word: str) -> bool:
+    """Whether WORD is what PATTERN says, ANY in it being anything."""
+    literal = [re.escape(part) for part in pattern.split(ANY)]
+    if max(map(len, literal)) < LEAST:
+        return False
+    return re.fullmatch("[A-Za-z0-9_:]*".join(literal), word.replace(ANY, "x")) is not None
 
 
 def _expanded(written: "Written", value: "Any", ctx: "Context") -> str:
@@ -192,24 +212,25 @@ def _expanded(written: "Written", value: "Any", ctx: "Context") -> str:
 
 
 def _spelled(expression: "Any") -> str:
-    """All that stands in EXPRESSION."""
+    """All that stands in EXPRESSION, as words; what depends on variables is ANY."""
     if isinstance(expression, str):
-        return expression
-    if isinstance(expression, tuple):
-        return " ".join([_spelled(part) for part in expression])
-    return ""
+        return REFERENCE.sub(ANY, expression)
+    if not isinstance(expression, tuple):
+        return ""
+    if expression[0] == "cat":
+        return REFERENCE.sub(ANY, text_of(expression))
+    return " ".join([_spelled(part) for part in expression])
 
 
 def _derived(run: "Run", name: str) -> set[str]:
-    """The classes that follow from NAME, as far as their names are written out."""
+    """The classes that follow from NAME, as far as their names are known."""
     found: set[str] = set()
     while True:
         more = {
-            written.promiser
+            REFERENCE.sub(ANY, text_of(written.promiser))
             for written in _written(run)
-            if written.type == "classes" and type(written.promiser) is str
-            and mentions(written, {name, *found}, run.ctx)
-        }  # fmt: skip
+            if written.type == "classes" and mentions(written, {name, *found}, run.ctx)
+        }
         if more <= found:
             return found
         found |= more
@@ -240,22 +261,55 @@ def _standing(run: "Run", exchange: "Exchange", written: "Written", name: str) -
     if any(it.promise.written is written for it in planned):
         return "about to run", "about to run"
     locked = [until for path, until, _ in exchange.waits if _leads(path, step)]
+    if locked and locked[0] * 1000 <= exchange.now():
+        return "running", "is being acted on now, by another run"
     if locked:
         return "locked", f"has a signal, but its lock lasts until {moment(locked[0] * 1000)}"
-    missing = _missing(run, written, name)
-    done = [
-        (when, how)
-        for (path, signal), (how, when) in exchange.consumptions().items()
-        if _leads(path, step) and signal in {it.signal for it in _history(run) if it.lives}
-    ]
-    if done:
-        when, how = max(done)
-        return "consumed", f"has acted on it already, at {moment(when)}: {how}"
-    if missing:
-        return "waits", f"waits, also for {', '.join(missing)}"
-    if written.type not in ("commands", "methods"):
+    alive = _alive(exchange, name)
+    done = _ends(exchange, step)
+    stale = [word for word in _words(written) if word != name and _acted(exchange, word, done)]
+    missing = [*_missing(run, written, name), *[f"a new '{word}'" for word in stale]]
+    also = f", also for {', '.join(missing)}" if missing else ""
+    if alive and alive <= done.keys():
+        when, how = max(done[signal] for signal in alive)
+        return "consumed", f"has acted on it already, at {moment(when)}: {how}{also}"
+    if written.type not in ("commands", "methods") and not missing:
         return "converges", "is kept whenever the class is set"
-    return "waits", "waits for the signal"
+    if alive and also:
+        return "waits", f"has a signal that it did not act on yet, but waits{also}"
+    return "waits", f"waits{also}" if also else "waits for the signal"
+
+
+def _alive(exchange: "Exchange", name: str) -> "frozenset[Signal]":
+    """The live signals that a peer brings as the class NAME."""
+    return frozenset(
+        live.signal
+        for live in exchange.live()
+        for _, _, prefix in exchange.calls
+        if f"{prefix}_{live.name.replace(':', '_')}" == name
+    )
+
+
+def _ends(exchange: "Exchange", step: str) -> "dict[Signal, tuple[int, str]]":
+    """When and how the promise that is STEP in a call path ended for each signal."""
+    found: dict[Signal, tuple[int, str]] = {}
+    for (path, signal), (how, when) in exchange.consumptions().items():
+        if _leads(path, step):
+            found[signal] = max(found.get(signal, (0, "")), (when, how))
+    return found
+
+
+def _acted(exchange: "Exchange", word: str, done: "dict[Signal, tuple[int, str]]") -> bool:
+    """Whether the class WORD is brought by signals all of which are DONE."""
+    alive = _alive(exchange, word)
+    return bool(alive) and alive <= done.keys()
+
+
+def _words(written: "Written") -> list[str]:
+    """The words in the guard of WRITTEN, as far as they are known."""
+    if written.guard is None:
+        return []
+    return [word for word in WORD.findall(_spelled(written.guard)) if ANY not in word]
 
 
 def _leads(path: str, step: str) -> bool:
@@ -265,19 +319,21 @@ def _leads(path: str, step: str) -> bool:
 
 def _missing(run: "Run", written: "Written", name: str) -> list[str]:
     """The other classes in the guard of WRITTEN that are not set here, the signal's left aside."""
-    words = WORD.findall(_spelled(written.guard)) if written.guard is not None else []
     return sorted(
         {
             f"'{word}'"
-            for word in words
-            if word != name and not run.ctx.defined(word) and not _comes(run, word)
+            for word in _words(written)
+            if word != name and not run.ctx.defined(word) and not _negated(word, written.guard)
         }
     )
 
 
-def _comes(run: "Run", word: str) -> bool:
-    """Whether the class WORD is one that a peer would bring."""
-    return any(word.startswith(f"{prefix}_") for _, _, prefix in run.exchange().calls)
+def _negated(word: str, expression: "Any") -> bool:
+    """Whether WORD stands in EXPRESSION only to be absent."""
+    return isinstance(expression, tuple) and (
+        (expression[0] == "!" and word in WORD.findall(_spelled(expression[1])))
+        or any(_negated(word, part) for part in expression[1:])
+    )
 
 
 # told

@@ -114,3 +114,33 @@ def test_what_this_host_says_itself_is_shown(site: Site, capfd: pytest.CaptureFi
              "own": [{"kind": "event", "number": 3, "granted": 0, "expires": 1000}]}  # fmt: skip
 
     assert any("event #3" in line for line in why.told(found))
+
+
+def test_a_signal_that_waits_for_another_is_told_from_one_that_was_acted_on(site: Site) -> None:
+    job = site.job("from_did_job.from_did_two")
+    site.say("HostA", "did_job")
+    site.say("HostB", "did_two")
+    site.run(job)
+    site.say("HostA", "did_job")
+
+    (promise,) = explained(site)["promises"]
+
+    assert promise["state"] == "waits"
+    assert "a new 'from_did_two'" in promise["said"]
+
+
+def test_names_made_of_lists_are_found(site: Site) -> None:
+    rule = (
+        'vars: "n" slist => { "from", "at" };'
+        'classes: "some_$(n)" expression => "$(n)_did_job"; "go" or => { "some_from" };\n'
+    )
+    site.run(rule + site.job("go") + site.job("any", "b", 'if => "$(n)_did_job",'))
+
+    assert len(explained(site)["promises"]) == 2
+
+
+def test_what_must_be_absent_is_not_waited_for(site: Site) -> None:
+    site.run(site.job(f"{NAME}.!stopped"))
+
+    (promise,) = explained(site)["promises"]
+    assert "stopped" not in promise["said"]
