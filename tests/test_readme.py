@@ -8,7 +8,9 @@ from pathlib import Path
 from agent import cli
 from agent import help as helps
 from tests import console
+from tests.agent.conftest import Program, program
 
+__all__ = ["program"]
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -17,6 +19,19 @@ def test_the_tour_goes_as_it_is_told(short_path: Path) -> None:
     seen, shown = console.compare(ROOT / "README.md", short_path)
 
     assert seen == shown != ""
+
+
+def test_the_workflow_that_it_shows_runs_as_it_stands(program: Program, tmp_path: Path) -> None:
+    text = README.partition("## Several hosts")[2].partition("```cf3\n")[2].partition("```")[0]
+    policy = tmp_path / "policy.cf"
+    policy.write_text(text.replace("/usr/local/bin/", "/bin/true "))
+    policy.chmod(0o600)
+
+    check = program("troth", "check", str(policy))
+    plan = program("troth", "plan", "-D", "database,Hr03", str(policy))
+
+    assert check.returncode == 0
+    assert "run '/bin/true dump'" in plan.stdout
 
 
 def test_every_command_is_mentioned() -> None:
