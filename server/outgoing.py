@@ -15,6 +15,7 @@ from server.wire import messages
 from server.wire.handshake import Closed, Terms
 from server.wire.inside import Contact, Joined, Learnt, Received, Want
 from server.wire.keys import fingerprint
+from server.wire.limits import Bucket
 from server.wire.serving import TICK
 from server.wire.stream import connect
 from server.wire.transport import BadAddress, Cut, Refused, placed
@@ -160,6 +161,8 @@ class Outbound:
         self._since = 0  # the first request with these globs
         self._unstored: dict[int, tuple[int, Position, int]] = {}  # subscription, cursor, view
         self._told = ""  # what the executor was told last of why there is no session
+        # it outlives sessions, or a peer would have a full one by coming again
+        self._heard = Bucket(all_.limits.heard[1], asyncio.get_running_loop().time())
         self._less = asyncio.Event()  # there is room for another batch
         self._nudged = asyncio.Event()
         self._task: asyncio.Task[None]
@@ -358,10 +361,23 @@ class Outbound:
             if octets is None:
                 raise Gone("the peer ended the session")
             try:
-                self._take(messages.answer(octets), session)
+                said = messages.answer(octets)
             except messages.BadMessage as error:
                 raise Gone(f"no answer of the protocol: {error}") from None
+            await self._pace(said)
+            self._take(said, session)
             await self._room(session)
+
+    async def _pace(self, said: messages.AnyAnswer) -> None:
+        """Wait until the peer may have SAID so much: what it says costs the executor writes."""
+        limits, clock = self._all.limits, asyncio.get_running_loop().time
+        weight = limits.heard_message
+        if isinstance(said, messages.Signals):
+            weight += len(said.signals)
+        wait = self._heard.take(limits.heard, weight, clock())
+        if wait:
+            await asyncio.sleep(wait + TICK)
+            self._heard.take(limits.heard, weight, clock())
 
     async def _room(self, session: SigwireSession) -> None:
         """Wait until the executor can have another batch. Raises Gone."""

@@ -30,6 +30,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     reserved: int = 16
     requests: tuple[float, float] = (20.0, 60.0)
     delay_seconds: float = 1.0
+    heard: tuple[float, float] = (1000.0, 20_000.0)  # signals of a peer whom we visit
+    heard_message: int = 10  # what a message of it counts beside its signals
     max_message: int = 256 * 1024
     replay_seconds: float = 60.0
     remembered: int = 16384  # addresses, keys, ephemeral keys: of each

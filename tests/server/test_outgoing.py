@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from server.outgoing import LAST, Pause, longest
+from server.wire import messages
 from server.wire.handshake import TOKEN
 from server.wire.inside import (
     Answered,
@@ -27,12 +28,13 @@ from server.wire.keys import DAEMON_LIFE, Identity, certify
 from server.wire.limits import Limits
 from server.wire.signals import read
 from tests.server.halves import EPOCH, Half, grant, trusted
-from tests.server.hosts import until
+from tests.server.hosts import Host, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.wire import inside
+    from server.wire.serving import Visit
 
 ALL = ("*",)
 
@@ -206,6 +208,29 @@ def test_what_was_not_stored_comes_again() -> None:
         proxy.cut()
 
         assert received(down) == ["a"]
+
+
+def endless(request: messages.Subscribe, visit: Visit) -> None:
+    """Batches without end, as fast as they are taken."""
+
+    def flush() -> None:
+        while visit.ready:
+            visit.push(messages.Signals(n=request.n, epoch=1, upto=1, signals=(), more=True))
+
+    visit.flush = flush
+
+
+def test_a_peer_says_only_so_much_a_second() -> None:
+    limits = Limits(heard=(100.0, 200.0))  # messages without signals: 20 at once, 10 a second
+    with Half(host="", limits=limits) as down:
+        down.answer = lambda message: Stored(n=message.n) if isinstance(message, Received) else None
+        with Host(down.identity, handlers={messages.Subscribe: endless}) as peer:
+            down.trusts(trusted(peer.identity, "peer", "{}:{}".format(*peer.address)))
+            down.tell(Wanted(wants=(Want(peer=peer.identity.id, globs=ALL),)))
+            assert down.hear(Contact).live
+            time.sleep(1.0)
+            assert 20 <= len([m for m in down.heard if isinstance(m, Received)]) <= 35
+            assert down.report()["visits"][0]["live"]
 
 
 def test_a_cut_is_noticed_while_the_executor_does_not_store() -> None:
