@@ -306,7 +306,7 @@ class Network:
         while self._loop.time() < end and not all(visit.session.pipe.ended for visit in visits):  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # once, at the end
         await self.door.close()
-        self._audit()
+        self._audit(last=True)
         self.stream.put(inside.Gone())
         self.stream.close()
 
@@ -514,12 +514,12 @@ class Network:
         if self._audit_timer is None:
             self._audit_timer = self._loop.call_later(AUDIT_SECONDS, self._audit)
 
-    def _audit(self) -> None:
+    def _audit(self, *, last: bool = False) -> None:
         self._audit_timer = None
         refusals, self._refusals = self._refusals, Counter()
         for (reason, whom), times in refusals.items():
             self.auditor.note(_refusal(reason, whom), times)
-        lines = self.auditor.due()
+        lines = self.auditor.due(last=last)
         if lines:
             self.stream.put(inside.Audit(lines=lines))
 
