@@ -46,6 +46,7 @@ QUESTIONS = 16  # of strangers, at one time
 BAD_CLOCK = 3600 * 1000  # milliseconds
 RENEWED = 24 * 3600  # seconds before its end that a certificate is asked for again
 ASK_AGAIN = 30.0
+RESERVED_PART = 8  # of the sessions, at most, is kept for those whom we visit
 DOORS = 16384  # addresses that are remembered
 OTHERS = ("cut", "session")  # what the door says that is no refusal
 
@@ -245,9 +246,11 @@ class Network:
             self._say(warning)
         most = grants.control.maxconnections
         plain = self._plain
+        sessions = most or plain.sessions
         self.limits = replace(
             plain,
-            sessions=most or plain.sessions,
+            sessions=sessions,
+            reserved=min(plain.reserved, sessions // RESERVED_PART),
             handshakes=(max(plain.handshakes[0], most or 0), max(plain.handshakes[1], most or 0)),
             unproved=max(plain.unproved, (most or 0) // 2),
         )
@@ -272,6 +275,7 @@ class Network:
     def wanted(self, wanted: inside.Wanted) -> None:
         """Whom to visit."""
         self.outgoing.want(wanted.wants)
+        self.door.essential = frozenset([want.peer for want in wanted.wants])
 
     def stored(self, stored: inside.Stored) -> None:
         """Something received is on disk."""

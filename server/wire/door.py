@@ -44,7 +44,7 @@ class Door:
         limits: Limits | None = None,
     ) -> None:  # fmt: skip
         self.counts: Counter[str] = Counter()
-        self.essential: frozenset[str] = frozenset()
+        self.essential: frozenset[str] = frozenset()  # for whom the last places are
         self.welcome: Callable[[str], bool] = lambda address: True
         self.unbound: Callable[[str], bool] = lambda address: False
         self.open_to: Callable[[str], bool] = lambda address: False

@@ -159,7 +159,6 @@ class Signals(Answer, frozen=True, tag="signals"):
     signals: Annotated[tuple[Signed, ...], Meta(max_length=512)]
     view: Sequence = 0
     more: bool = False
-    head: Signed | None = None
     clock: Sequence = 0
 
 

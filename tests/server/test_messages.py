@@ -49,7 +49,6 @@ FIELDS: dict[type[Request] | type[Answer], dict[str, st.SearchStrategy[typing.An
     messages.Found: {"value": st.binary(max_size=1000)},
     messages.Signals: {
         "epoch": sequence, "upto": sequence, "signals": st.lists(signed, max_size=3).map(tuple),
-        "head": st.none() | signed,
     },
     messages.Done: {},
     messages.Failed: {"code": code},

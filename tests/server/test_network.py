@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,18 @@ from server import cli
 from server.wire import inside, messages
 from server.wire.client import Client
 from server.wire.handshake import TOKEN, Terms
-from server.wire.inside import Answered, Audit, Enrol, Gone, Learnt, RolledBack, Succeed, Visited
+from server.wire.inside import (
+    Answered,
+    Audit,
+    Enrol,
+    Gone,
+    Learnt,
+    RolledBack,
+    Succeed,
+    Visited,
+    Want,
+    Wanted,
+)
 from server.wire.keys import DAEMON_LIFE, Credentials, Identity, certify, digest
 from server.wire.limits import Limits
 from server.wire.messages import Failed, List, Literal, Ping, Pull, Signals, Subscribe, Variable
@@ -541,6 +553,19 @@ def test_a_full_house_refuses(half: Half) -> None:
     with half.client(ALICE) as alice:
         alice.log_in()
         with pytest.raises(Refused), half.client(BOB) as bob:
+            bob.log_in()
+
+
+def test_the_last_places_are_for_those_whose_signals_are_asked_for(half: Half) -> None:
+    half.tell(Wanted(wants=(Want(peer=BOB.id, globs=ALL),)))
+    half.grants(grant(), maxconnections=8, allowallconnects=["127.0.0.1"])
+    half.report()
+    with ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(half.client(ALICE)).log_in()
+        with pytest.raises(Refused), half.client(ALICE) as alice:
+            alice.log_in()
+        with half.client(BOB) as bob:
             bob.log_in()
 
 
