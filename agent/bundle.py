@@ -6,7 +6,6 @@ from policy.classes import truth
 from policy.context import Frame, Scope, Variable, scope_key
 from policy.define import KEEPERS
 from policy.load import settle, sweep
-from policy.provenance import both
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +43,10 @@ def perform(
     ctx.frame.promiser = ctx.this.get("promiser", "")
     if saved[4] is not None and not sequence:
         ctx.frame.call = (saved[4], saved[2])
-        ctx.frame.needs = both([saved[0].needs, ctx.because]) if ctx.signalled else True
+        if ctx.signalled:
+            from policy.provenance import both
+
+            ctx.frame.needs = both([saved[0].needs, ctx.because])
     ctx.wheels = {}
     ctx.this = {}
     ctx.version += 1

@@ -10,7 +10,6 @@ from policy.errors import Unresolved
 from policy.evaluate import evaluate
 from policy.iterate import combinations, iterates
 from policy.plan import evaluated
-from policy.provenance import both, of_promise, signals
 from policy.strings import expandable
 
 TYPE_CHECKING = False
@@ -153,6 +152,8 @@ def _instance(written: "Written", run: "Run") -> Outcome:
 
 def _owing(written: "Written", promiser: str, run: "Run") -> str:
     """Find out what WRITTEN owes to signals; its promiser, which may list them."""
+    from policy.provenance import both, of_promise, signals
+
     ctx = run.ctx
     ctx.this.pop("signals", None)
     ctx.because = both([ctx.frame.needs, of_promise(written, ctx)])

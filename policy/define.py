@@ -5,7 +5,6 @@ from policy.conditions import bound, condition, expression, instances, noted, pe
 from policy.context import SPECIAL_SCOPES, Variable, scope_key
 from policy.errors import Failed, Fatal, Unresolved
 from policy.evaluate import evaluate, expand
-from policy.provenance import both, either, of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from policy.context import Context
     from policy.plan import Written
+    from policy.provenance import Formula
 
 TYPES = ("string", "int", "real", "slist", "ilist", "rlist", "data")
 _LARGEST = 99999999999
@@ -299,23 +299,33 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
             if minutes or (not scope and written.bundle.type == "common"):
                 scope = "namespace"
             tags, comment = about(written, ctx)
-            if ctx.signalled:
-                ctx.because = both([ctx.frame.needs, of_class(written, ctx)])
+            owes = ctx.because = _owes(written, ctx)
             ctx.set_class(
                 name, tags,
                 private=scope != "namespace", minutes=minutes, timer=timer, comment=comment,
             )  # fmt: skip
+            ctx.because = True
             if ctx.signalled:
-                ctx.owe(name, of_class(written, ctx), private=scope != "namespace")
-                ctx.because = True
+                ctx.owe(name, owes, private=scope != "namespace")
 
     instances(written, ctx, keep)
+
+
+def _owes(written: "Written", ctx: "Context") -> "Formula":
+    """What the class that WRITTEN sets owes to signals, with all that led to it."""
+    if not ctx.signalled:
+        return True
+    from policy.provenance import both, of_class
+
+    return both([ctx.frame.needs, of_class(written, ctx)])
 
 
 def _owe(name: str, attributes: "dict[str, Any]", written: "Written", ctx: "Context") -> None:
     """What the class NAME, set before, owes to signals, some of which may have come since."""
     if not ctx.signalled or ctx.owed_by(name) is True:
         return
+    from policy.provenance import either, of_class
+
     formula = of_class(written, ctx)
     if formula is not False:  # else it was set by another promise
         ctx.owe(name, either([ctx.owed_by(name), formula]), private=name in ctx.frame.classes)
