@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +77,10 @@ def pair() -> Iterator[tuple[Host, Host]]:
         up.policy({"promises.cf": UPSTREAM})
         down.policy({"promises.cf": DOWNSTREAM})
         down.run()
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(lambda host: host.start("-g", "info"), site.hosts))
+        for host in site.hosts:  # not in threads: it ends with the one that started it
+            host.launch("-g", "info")
+        for host in site.hosts:
+            host.ready()
         down.meets(up)
         yield up, down
 
