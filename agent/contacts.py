@@ -31,15 +31,20 @@ class Contacts:
         self._events = ground.events
         self._wrong: set[str] = set()  # peers whose clocks were said to be wrong
 
-    def wants(self) -> tuple[inside.Want, ...]:
-        """The peers that runs have asked for signals, and where the log of each was left.
+    def wants(self) -> tuple[inside.Want, ...] | None:
+        """The peers that runs have asked for signals, and where the log of each was left; None if
+        that cannot be read just now.
 
         All signals are asked for, whatever the pattern: where a log was left would else mean
         something else for each pattern, and what is here already needs no question.
         """
         now, trust, store = self._now(), self._keys.trust, self._keys.store()
-        met, found = signals.contacts(self._memory.state), {}
-        for server, _, asked, _ in signals.asked(self._memory.state, now):
+        state = self._memory.state
+        met, questions = signals.contacts(state), signals.asked(state, now)
+        if state.broken:
+            return None
+        found = {}
+        for server, _, asked, _ in questions:
             peer = trust.named(server) or trust.peers.get(asked)
             if peer is None or peer.id in trust.revoked or not peer.current(now // 1000):
                 continue
@@ -57,14 +62,16 @@ class Contacts:
         """A session that we opened has begun, or ended, or could not be had."""
         peer, label = message.peer, self._keys.label(message.peer)
         reason = "" if message.live else message.reason or "the session ended"
-        state, now = self._memory.state, self._now()
+        now = self._now()
         if message.live:
-            signals.met(state, peer, now, live=True, skew=message.skew)
+            self._memory.write(
+                lambda state: signals.met(state, peer, now, live=True, skew=message.skew)
+            )
             self._seen(peer, message.address)
             self.skewed(peer, message.skew)
             self._log("info", f"in contact with '{label}' at {message.address}")
         else:
-            signals.met(state, peer, now, reason=reason)
+            self._memory.write(lambda state: signals.met(state, peer, now, reason=reason))
             self._log("info", f"no contact with '{label}': {reason}")
         self._events(
             "contact", peer=peer, label=label, live=message.live, reason=reason,

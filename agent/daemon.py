@@ -296,7 +296,7 @@ class Daemon:
         if self._speaks:
             self._rung()  # what it said last
             await self._executor.network.close(NETWORK_GRACE)
-            signals.nobody_live(self._memory.state)
+            self._memory.write(signals.nobody_live)
             self._audit("stop")
             self._audit.close()
             asyncio.get_running_loop().remove_reader(self._bell.fileno())

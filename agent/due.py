@@ -76,7 +76,10 @@ class Due:
 
     def note_locks(self) -> None:
         """Read which locks hold back promises that have a signal."""
-        found = signals.waits(self._memory.state)
+        state = self._memory.state
+        found = signals.waits(state)
+        if state.broken:
+            return
         self._waits = [(path, until) for path, until, _ in found]
         self._waited &= set(self._waits)
 

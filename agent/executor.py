@@ -61,6 +61,7 @@ class Executor:
         self._set = False  # whether it was told who it is
         self._listen: tuple[str, int] | None = None  # where it was told to
         self._told: tuple[inside.Want, ...] | None = None
+        self._unsure = False  # whether it may have to be told another one
         self._offset = clock.offset()  # of the clock of this host, as the network half knows it
         ground.events.begun = self.watched
         self._claims = Claims()
@@ -95,7 +96,7 @@ class Executor:
 
     def start(self) -> None:
         """Begin: whom we trust, what was said before, and the network half, if we have a key."""
-        signals.nobody_live(self._memory.state)
+        self._memory.write(signals.nobody_live)
         self.keys.look()
         self._known()
         if self.keys.identity is None:
@@ -127,10 +128,14 @@ class Executor:
             self._later = loop.call_later(self.signer.waits, self.sign)
 
     def want(self) -> None:
-        """Tell the network half whom to visit, if that has changed."""
+        """Tell the network half whom to visit, if that has changed, and is known."""
         if not self._static:
             return
         wants = self.contacts.wants()
+        if wants is None:
+            self._unsure = True  # what it was told holds until then
+            return
+        self._unsure = False
         plain = tuple([inside.Want(peer=w.peer, globs=w.globs, token=w.token) for w in wants])
         if plain != self._told:
             self._told = plain
@@ -159,6 +164,8 @@ class Executor:
         self._shifted()
         if self._owes and self._set:
             self._say_all()
+        if self._unsure:
+            self.want()
         before = self.keys.trust
         if not self.keys.look():
             return
@@ -192,6 +199,8 @@ class Executor:
             return
         state = self._memory.state
         found = signals.consumptions(state)
+        if state.broken:
+            return
         known, self._consumed = self._consumed, found
         names: dict[object, str] = {}
         for (path, signal), (ending, at) in found.items():
@@ -300,8 +309,11 @@ class Executor:
         """Say all signals of this host that may still matter."""
         now = self.now()
         epoch, upto = self.signer.end(now)
-        self._owes = not epoch  # the state cannot be read: later
-        rows = signals.spoken(self._memory.state, now)
+        state = self._memory.state
+        rows = signals.spoken(state, now)
+        self._owes = not epoch or state.broken  # it cannot be read: later
+        if self._owes:
+            return
         self._say_own(epoch, upto, [Signed(row[4], row[5]) for row in rows], afresh=True)
 
     def _say_own(self, epoch: int, upto: int, said: list[Signed], *, afresh: bool) -> None:
@@ -330,7 +342,7 @@ class Executor:
         self._static, self._set, self._told = b"", False, None
         self.address = ("", 0)
         self.receiver.lost()
-        signals.nobody_live(self._memory.state)
+        self._memory.write(signals.nobody_live)
 
     def _hello(self, message: inside.Hello) -> None:
         self._static = message.static

@@ -1,6 +1,7 @@
 """The state of this host as the daemon holds it: open, lasting, and opened again after trouble."""
 
 import time
+from collections import deque
 
 from agent.state import State
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 AGAIN = 1.0  # seconds until what failed is tried again
+LATEST = 60.0  # seconds until it is, if it fails again and again
+BUSY = 250  # milliseconds that the daemon waits for who writes just now: nothing else goes on then
+MOST_OWED = 1000  # writes that wait for better times; the oldest are left out
 
 
 class Memory:
@@ -24,6 +28,9 @@ class Memory:
         self._said = ""
         self._version: object = None
         self._broken_at = 0.0
+        self._brief = False  # whether its waits are
+        self._owed: deque[Callable[[State], object]] = deque(maxlen=MOST_OWED)
+        self._pause, self._due = AGAIN, 0.0  # how long it waits, and until when
         self._state = self._opened()
 
     @property
@@ -36,6 +43,8 @@ class Memory:
             elif now - self._broken_at >= AGAIN:
                 self._broken_at = 0.0
                 self._state = self._opened()
+        if not self._brief:
+            self._brief = self._state.do(_brief, default=False, create=False)
         return self._state
 
     @property
@@ -45,8 +54,27 @@ class Memory:
         state.do(lambda db: db.execute("PRAGMA synchronous = FULL"), None)
         return state
 
+    def write(self, act: "Callable[[State], object]") -> None:
+        """Let ACT write to it: now, or if that fails as soon as it can be, in order."""
+        self._owed.append(act)
+        self.pay()
+
+    def pay(self) -> None:
+        """Write what could not be written before."""
+        while self._owed and time.monotonic() >= self._due:
+            state = self.state
+            if not state.broken:
+                self._owed[0](state)
+            if state.broken:
+                self._due = time.monotonic() + self._pause
+                self._pause = min(2 * self._pause, LATEST)
+                return
+            self._owed.popleft()
+            self._pause = AGAIN
+
     def changed(self) -> bool:
-        """Whether somebody else has written since this was asked last."""
+        """Whether somebody else has written since this was asked last; called twice a second."""
+        self.pay()
 
         def version(db: "Connection") -> int:
             found: tuple[int] = db.execute("PRAGMA data_version").fetchone()
@@ -57,14 +85,21 @@ class Memory:
 
     def close(self) -> None:
         """Close the file."""
+        self.pay()
         self._state.close()
 
     def _opened(self) -> State:
-        self._version = None
+        self._version, self._brief = None, False
         return State(self._path, self._tell, self._clock())
 
     def _tell(self, level: str, message: str) -> None:
         """Say MESSAGE, once if it is said again and again."""
         if message != self._said:
             self._said = message
-            self._log(level, message)
+            self._log(level, message.replace("this run remembers nothing", "it is tried again"))
+
+
+def _brief(db: "Connection") -> bool:
+    """Let DB wait for others for a short time only."""
+    db.execute(f"PRAGMA busy_timeout = {BUSY}")
+    return True

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.ground import Ground
+    from agent.state import State
 
 SCHEDULE = "schedule"
 SHELL = "/bin/sh"
@@ -40,11 +41,13 @@ class Run:
     """A run that goes on: NUMBER, WHY it was started, and whether a signal did (WOKEN)."""
 
     __slots__ = (
-        "begun", "child", "heard_at", "last", "lines", "number", "output", "overdue", "why", "woken"
+        "began", "begun", "child", "heard_at", "last", "lines", "number", "output", "overdue",
+        "why", "woken",
     )  # fmt: skip
 
-    def __init__(self, why: str, output: outputs.Output, *, woken: bool) -> None:
+    def __init__(self, why: str, output: outputs.Output, began: float, *, woken: bool) -> None:
         self.why = why
+        self.began = began  # by the wall clock
         self.woken = woken
         self.output = output
         self.number = 0
@@ -131,7 +134,7 @@ class Runs:
         host = self.terms.host or os.uname().nodename
         directory = f"{self._settings.workdir}/outputs"
         output = outputs.Output(directory, host, now, self._count)
-        run = Run(", ".join(asked), output, woken=any(asked.values()))
+        run = Run(", ".join(asked), output, now, woken=any(asked.values()))
         self.current = run
         self.idle.clear()
         try:
@@ -194,8 +197,7 @@ class Runs:
         self._let_go(run)
         name = run.output.name if run.lines else ""
         last = run.last.encode("utf-8", "replace").decode()
-        state = self._memory.state
-        history.ended(state, run.number, self._clock(), status, (run.lines, name, last))
+        self._write_down(run, status, (run.lines, name, last))
         seconds = time.monotonic() - run.begun
         level = "warning" if status < 0 else "info"
         self._log(level, f"run {run.number} ended with status {status} after {seconds:.2f} s")
@@ -206,6 +208,16 @@ class Runs:
         self._tell("ended", n=run.number, why=run.why, status=status, seconds=round(seconds, 3))
         if self.current is None and self._asked:
             self._start()
+
+    def _write_down(self, run: Run, status: int, told: tuple[int, str, str]) -> None:
+        """Note that RUN has ended with STATUS; and that it began, if that could not be noted."""
+        ended = self._clock()
+
+        def write(state: "State") -> None:
+            run.number = run.number or history.began(state, run.why, run.began)
+            history.ended(state, run.number, ended, status, told)
+
+        self._memory.write(write)
 
     def _let_go(self, run: Run) -> None:
         """Do not wait for what children of RUN may still have to say."""

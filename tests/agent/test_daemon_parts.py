@@ -532,9 +532,54 @@ def test_peers_that_policy_asked_are_wanted(own: Keys, memory: Memory) -> None:
     signals.ask(memory.state, [("Host1", "did_.*", ""), ("nobody", ".*", "")], NOW)
     contacts = Contacts(ground(memory, heard, str(own.path)), own)
 
-    assert [(want.peer, want.globs, want.after) for want in contacts.wants()] == [
+    assert [(want.peer, want.globs, want.after) for want in contacts.wants() or ()] == [
         (entry.id, ("*",), 0)
     ]
+
+
+def test_nobody_is_left_because_the_state_cannot_be_read(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what we said taken back from the network half."""
+    said: list[inside.Message] = []
+    grant(memory, "a")
+
+    async def spoken() -> None:
+        made = executor(memory, Heard(), str(tmp_path))
+        monkeypatch.setattr(made.network, "say", said.append)
+        made._static, made._set = bytes(32), True
+        made.signer.look(Identity.new(), NOW)
+        memory.state.broken = True
+        made.want()
+        made._say_all()
+        assert said == []
+        memory._broken_at = 1.0  # long ago
+        made.look()
+
+    asyncio.run(spoken())
+
+    assert [type(one) for one in said] == [inside.Own, inside.Wanted, inside.Trust]
+
+
+# the state
+
+
+def test_who_writes_holds_us_up_for_a_moment_only(memory: Memory, tmp_path: Path) -> None:
+    """And what we wanted to write meanwhile is written after that, in order."""
+    memory.write(lambda state: signals.met(state, "SHA=1", 1, live=True))
+    with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        memory.write(lambda state: signals.met(state, "SHA=1", 2, reason="gone"))
+        memory.write(lambda state: signals.met(state, "SHA=1", 3, live=True))
+        assert time.monotonic() - begun < 2
+        other.execute("ROLLBACK")
+
+    memory._broken_at, memory._due = 1.0, 0.0  # long ago
+    memory.changed()
+
+    found = signals.contacts(memory.state)["SHA=1"]
+    assert (found.live, found.at, found.failed) == (1, 3, 2)
 
 
 def test_a_wrong_clock_is_reported_once(own: Keys, memory: Memory, tmp_path: Path) -> None:
