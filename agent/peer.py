@@ -191,7 +191,8 @@ def _rotate(settings: "Settings", log: "Log", store: "Store", words: list[str]) 
         peer = store.succeed(unarmoured(ROTATION, words[0]))
         log.show(f"{peer.label}: {peer.id}")
         return
-    statement = store.rotate(_seconds(str(_option(settings, "ttl", OVERLAP))))
+    overlap = _seconds(str(_option(settings, "ttl", OVERLAP)))
+    statement = store.rotate(overlap, force=bool(_option(settings, "force", "")))
     log.show(f"{host_id(rotation(statement).new)}\n{armoured(ROTATION, statement)}")
 
 

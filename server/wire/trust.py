@@ -116,11 +116,19 @@ class Store:
         except FileNotFoundError:
             raise TrustError("this host has no key yet: 'troth key create'") from None
 
-    def rotate(self, overlap: int) -> bytes:
+    def rotate(self, overlap: int, *, force: bool = False) -> bytes:
         """Give this host another identity; the statement that leads from the old to the new.
 
-        For OVERLAP seconds peers trust both.
+        For OVERLAP seconds peers trust both. TrustError while that of the last rotation is not
+        over, unless by FORCE: only one statement is shown.
         """
+        if overlap <= 0:
+            raise TrustError("peers have to trust both keys for a while")
+        if self.previous() is not None and not force:
+            raise TrustError(
+                "the last rotation is not over: peers that have not heard of it would be lost; "
+                "--force rotates all the same"
+            )
         with self._locked():
             old, new = self.identity(), Identity.new()
             record = Rotation(old.public, new.public, self.now, self.now + overlap, self._serial())

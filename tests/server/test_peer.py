@@ -141,6 +141,15 @@ def test_a_rotation_is_handed_over(hub: Operator, web: Operator) -> None:
     assert web.store.identity().id == number != old.id
 
 
+def test_a_second_rotation_waits_or_is_forced(hub: Operator) -> None:
+    hub.types("peer", "rotate")
+
+    assert "would be lost" in hub.types("peer", "rotate")
+    assert hub.status == 1
+    hub.types("peer", "rotate", force=True)
+    assert hub.status == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [

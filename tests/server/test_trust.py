@@ -441,6 +441,23 @@ def test_the_old_key_is_kept_until_the_rotation_is_over(store: Store) -> None:
     assert not os.path.exists(f"{store.path}/localhost.priv.old")
 
 
+def test_a_rotation_ends_before_the_next_one_begins(store: Store) -> None:
+    """Peers that have not heard of the first one would know neither key then."""
+    store.rotate(DAY)
+    first = store.identity().id
+    with pytest.raises(TrustError, match="not over"):
+        later(store, DAY).rotate(DAY)
+
+    assert store.identity().id == first
+    assert rotation(later(store, DAY).rotate(DAY, force=True)).serial == 2
+    assert rotation(later(store, 2 * DAY + 1).rotate(DAY)).serial == 3
+
+
+def test_a_rotation_without_an_overlap_is_refused(store: Store) -> None:
+    with pytest.raises(TrustError, match="for a while"):
+        store.rotate(0)
+
+
 def test_removal_takes_all_keys_of_a_label(store: Store, tmp_path: Path) -> None:
     old, new, statement = rotated(store, tmp_path)
     store.succeed(statement)
