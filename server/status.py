@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import asdict
 
 if TYPE_CHECKING:
-    from server.cli import Network
+    from server.network import Network
     from server.wire.serving import Visit
 
 

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from server.cli import serve
+from server.network import serve
 from server.wire import inside, messages
 from server.wire.client import Client
 from server.wire.handshake import Terms

@@ -6,11 +6,12 @@ import json
 import socket
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from server import cli
+from server import network
 from server.wire import inside, messages
 from server.wire.client import Client
 from server.wire.handshake import TOKEN, Terms
@@ -701,14 +702,14 @@ def test_a_certificate_for_another_key_ends_it(half: Half) -> None:
 
 
 def test_it_says_that_it_is_alive(half: Half, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "ALIVE_TICKS", 1)
+    monkeypatch.setattr(network, "ALIVE_TICKS", 1)
 
     assert half.hear(inside.Alive).lag < 1
 
 
 def test_it_asks_for_another_certificate_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "ALIVE_TICKS", 1)
-    monkeypatch.setattr(cli, "ASK_AGAIN", 0.0)
+    monkeypatch.setattr(network, "ALIVE_TICKS", 1)
+    monkeypatch.setattr(network, "ASK_AGAIN", 0.0)
     with Half() as half:
         half.trusts(trusted(ALICE, "alice"))
         first = half.report()
@@ -727,7 +728,7 @@ def test_it_asks_for_another_certificate_in_time(monkeypatch: pytest.MonkeyPatch
 def test_every_message_of_the_executor_is_taken() -> None:
     kinds = inside.FromExecutor.__args__
 
-    assert set(cli.TAKEN) == set(kinds)
+    assert set(network.TAKEN) == set(kinds)
 
 
 def test_a_policy_that_grants_nothing_is_one_too(half: Half) -> None:
@@ -735,3 +736,11 @@ def test_a_policy_that_grants_nothing_is_one_too(half: Half) -> None:
     half.own("a")
     with half.client(ALICE) as alice:
         assert listed(alice) == ()
+
+
+def test_the_process_needs_no_tls() -> None:
+    with Half(process=True) as half:
+        loaded = Path(f"/proc/{half.pid}/maps").read_text()
+
+    assert "/_asyncio." in loaded
+    assert "/_ssl." not in loaded
