@@ -50,7 +50,7 @@ def start(settings: "Settings") -> tuple[int, int]:
 
 
 def account(wanted: str) -> tuple[int, int]:
-    """User and group that the network half is, WANTED or the usual; -1 if it is who we are.
+    """User and group that the network half is, WANTED or the usual, not root; -1: as we are.
 
     Raises NoUser.
     """
@@ -61,6 +61,10 @@ def account(wanted: str) -> tuple[int, int]:
             found = pwd.getpwnam(name)
         except KeyError:
             continue
-        if found.pw_uid or wanted:
+        if found.pw_uid:
             return found.pw_uid, found.pw_gid
-    raise NoUser(f"there is no user {wanted or ' or '.join(USERS)}: --network-user names one")
+        if wanted:
+            raise NoUser(f"--network-user '{wanted}' is root, who must not speak with the network")
+    if wanted:
+        raise NoUser(f"--network-user '{wanted}' is no user of this host")
+    raise NoUser(f"there is no user {' or '.join(USERS)}: --network-user names one")

@@ -153,7 +153,7 @@ MEANINGS = {
     "ttl": "how long: invitation (1h), opening (10m), old key beside new (7d)",
     "from": "only a joiner from this network, such as 10.0.0.0/8",
     "first-use": "'add' without a fingerprint: trust the key that answers",
-    "force": "use the label of a peer that was removed less than 30 days ago",
+    "force": "use a label again before 30 days, rotate before the last rotation is over",
     "listen": "ADDR or ADDR:PORT, instead of what policy says; port 0: any",
     "no-listen": "let no peer come in, only visit them",
     "network-user": "who the part is that speaks with the network (troth, nobody)",

@@ -26,6 +26,7 @@ SET_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # of prctl(2)
 
 def leave(user: int, group: int) -> None:
     """Load the network half, and become USER of GROUP, unless they are negative; for ever."""
+    _close()
     import ctypes
     import threading
 
@@ -47,3 +48,12 @@ def leave(user: int, group: int) -> None:
         os.setresuid(user, user, user)
     prctl(SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     prctl(SET_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+
+
+def _close() -> None:
+    """Close what whoever started the daemon left open: the socket is our standard input."""
+    try:
+        highest = max(map(int, os.listdir("/proc/self/fd")))
+    except (OSError, ValueError):
+        highest = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, highest + 1)

@@ -31,13 +31,13 @@ def main(settings: "Settings", log: "Log") -> int:
     voice, started = background.begin(settings, log)
     if voice is None:
         return started()  # the process that was called; another one goes on
-    roles.signed(locks)
-    first = _first(settings)
     try:
+        roles.signed(locks)
+        first = _first(settings)
         _placed(settings)
-    except Refused as error:
-        log("error", f"{settings.program}: {error}")
-        return EXIT_FAILED
+    except (Refused, OSError) as error:
+        voice("error", f"{settings.program}: {error}")
+        return started(EXIT_FAILED)
     from agent import daemon
 
     status = daemon.live(settings, voice, started, first)
@@ -52,6 +52,11 @@ def _sensible(settings: "Settings") -> None:
         raise Refused(f"--splay '{settings.splay}' is no number of minutes")
     if settings.schedule and (problem := checked(settings.schedule)):
         raise Refused(problem)
+    if settings.network_user:
+        try:
+            half.account(settings.network_user)
+        except half.NoUser as error:
+            raise Refused(str(error)) from None
     if settings.socket not in ("", "no"):
         raise Refused("not yet supported: option '--with-runagent-socket'")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.workflows.hosts import Host
 
 ROOT = Path(__file__).parents[2]
+ROOTS = pytest.mark.skipif(os.geteuid() != 0, reason="only root chooses who the network half is")
 BODIES = """
 body action now { ifelapsed => "0"; }
 body classes done(name) { promise_repaired => { "$(name)" }; persist_time => "10"; }
@@ -153,6 +154,8 @@ def test_a_second_daemon_is_refused(alone: Host) -> None:
         (["--listen", "nowhere at all"], "is not an address"),
         (["--schedule", "Hr00 Min00"], "operator"),
         (["--splay", "soon"], "no number of minutes"),
+        pytest.param(["--network-user", "nosuch"], "is no user of this host", marks=ROOTS),
+        pytest.param(["--network-user", "root"], "is root", marks=ROOTS),
     ],
 )
 def test_what_means_nothing_is_refused(tmp_path: Path, options: list[str], told: str) -> None:
@@ -165,6 +168,42 @@ def test_what_means_nothing_is_refused(tmp_path: Path, options: list[str], told:
 
     assert ran.returncode == 1
     assert told in ran.stderr
+
+
+def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
+    state = tmp_path / "work" / "state"
+    state.mkdir(0o700, parents=True)
+    (state / "daemon.lock").symlink_to("/dev/full")
+    environ = {**os.environ, "TROTH_WORKDIR": str(tmp_path / "work")}
+    start = "import sys; from agent.cli import main; sys.exit(main(sys.argv))"
+    ran = subprocess.run(
+        [sys.executable, "-c", start, "daemon"], env=environ, cwd=ROOT,
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 1
+    assert "error: daemon: [Errno" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_network_half_inherits_nothing_but_its_socket(tmp_path: Path) -> None:
+    secret = os.open(tmp_path, os.O_RDONLY)
+    high = 300
+    os.dup2(secret, high)
+    code = (
+        "from agent.privileges import leave; leave(-1, -1); import os\n"
+        "print([fd for fd in range(3, 400) if os.path.lexists(f'/proc/self/fd/{fd}')])"
+    )
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, pass_fds=(secret, high),
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+    finally:
+        os.close(secret)
+        os.close(high)
+
+    assert ran.stdout == "[]\n"
 
 
 def test_a_signal_starts_a_run_and_those_during_it_one_more(pair: tuple[Host, Host]) -> None:

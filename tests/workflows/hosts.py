@@ -20,7 +20,6 @@ import subprocess
 import tempfile
 import time
 from contextlib import closing, suppress
-from functools import cache
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -178,7 +177,6 @@ class Host:
         host, port = self.site.place.listening(self.number)
         told = ["--listen", f"{host}:{port}"]
         told += [] if "--schedule" in options else ["--schedule", "!any"]
-        told += [] if nobody_can_start_it(self.site.names) else ["--network-user", "root"]
         address = self.home / "ready"
         address.unlink(missing_ok=True)
         self._bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -393,16 +391,3 @@ def somewhere(hosts: int) -> Place:
 def _end_with_us() -> None:
     """Have the system end this process when the test does, however that ends."""
     LIBC.prctl(SET_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
-
-
-@cache
-def nobody_can_start_it(names: Path) -> bool:
-    """Whether an unprivileged user can start what is in NAMES: not if Python lies in /root."""
-    if os.geteuid() != 0:
-        return True
-    command = [str(names / "troth"), "--help"]
-    try:
-        ran = subprocess.run(command, user="nobody", cwd="/", capture_output=True, check=False)
-    except OSError:
-        return False
-    return ran.returncode == 0
