@@ -99,11 +99,11 @@ class Executor:
         self._memory.write(signals.nobody_live)
         self.keys.look()
         self._known()
-        if self.keys.identity is None:
-            self._log("warning", "this host has no key yet, so no peer: 'troth key create'")
-        else:
+        if self.keys.identity is not None:
             self.network.start()
             self.admission.introduce()
+        elif not self.keys.there:  # else it was said what is wrong with it
+            self._log("warning", "this host has no key yet, so no peer: 'troth key create'")
 
     def waiting(self) -> str:
         """Why a run is due at the start, "" if for nothing."""

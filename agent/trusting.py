@@ -33,6 +33,11 @@ class Keys:
         """The store, at this moment."""
         return Store(self.path, int(self._clock()))
 
+    @property
+    def there(self) -> bool:
+        """Whether this host has a key, which it can read or not."""
+        return os.path.lexists(f"{self.path}/localhost.priv")
+
     def look(self) -> bool:
         """Read what is there if it has changed; whether it has."""
         now = self._stamps()

@@ -561,6 +561,23 @@ def test_nobody_is_left_because_the_state_cannot_be_read(
     assert [type(one) for one in said] == [inside.Own, inside.Wanted, inside.Trust]
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_key_that_cannot_be_used_is_not_called_missing(own: Keys, *, there: bool) -> None:
+    heard, key = Heard(), f"{own.path}/localhost.priv"
+    os.chmod(key, 0o644)
+    if not there:
+        os.unlink(key)
+    memory = Memory(f"{own.path}/../agent.db", lambda: NOW / 1000, heard)
+
+    async def started() -> None:
+        executor(memory, heard, os.path.dirname(own.path)).start()
+
+    asyncio.run(started())
+
+    assert bool(heard.events("error")) == there
+    assert bool(heard.events("warning")) == (not there)
+
+
 # the state
 
 
