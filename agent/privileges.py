@@ -5,6 +5,7 @@ Everything that it will run is loaded before: its user may not be able to read w
 Nothing that somebody else could have sent is looked at until then.
 """
 
+import gc
 import os
 import resource
 import signal
@@ -18,8 +19,8 @@ LIMITS = (
 # what the standard library and we would load later, when it is needed
 LATER = (
     "concurrent.futures.thread", "ctypes.util", "encodings.ascii", "encodings.idna",
-    "encodings.latin_1", "linecache", "policy.pcre2", "policy.regexp", "queue", "stringprep",
-    "traceback",
+    "encodings.latin_1", "linecache", "policy.pcre2", "policy.regexp", "queue", "server.network",
+    "stringprep", "traceback",
 )  # fmt: skip
 SET_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # of prctl(2)
 
@@ -32,6 +33,8 @@ def leave(user: int, group: int) -> None:
 
     from agent import cli
 
+    gc.disable()  # as server/cli.py does, which enables it, and does without TLS, too
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]  # None: it is not there
     sys.meta_path.append(cli.Packages)
     for name in (*cli.INSIDE.values(), *LATER):
         if name != cli.INSIDE["controls"]:
