@@ -40,7 +40,8 @@ def main(settings: "Settings", log: "Log") -> int:
 
 
 def _add(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:
-    """Trust the host at an address, whose fingerprint or public key file is given."""
+    """Trust the host at an address, whose fingerprint or public key file is given; if we do so
+    already, that is one more address of it."""
     from server.wire import keys
     from server.wire.trust import Peer, TrustError, published
 
@@ -52,6 +53,10 @@ def _add(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> 
     address, key = words[:2]
     public = published(key) if "/" in key or key.endswith(".pub") else b""
     peer = keys.host_id(public) if public else keys.id_of(keys.fingerprint(key))
+    known = store.trust().peers.get(peer)
+    if known is not None and words[2:] in ([], [known.label]):
+        log.show(f"{known.label}: {' '.join(store.reach(peer, address).addresses)}")
+        return
     entry = Peer(
         id=peer, label=_label(words[2:], address), key=public,
         addresses=(address,), added_at=store.now,

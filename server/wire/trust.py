@@ -171,6 +171,19 @@ class Store:
         with self._locked():
             self._add(peer, force=force)
 
+    def reach(self, peer: str, address: str) -> Peer:
+        """Note one more ADDRESS of the peer with this id."""
+        placed(address)
+        with self._locked():
+            trust = self.trust()
+            known = trust.peers.get(peer)
+            if known is None or peer in trust.revoked:
+                raise TrustError(f"{peer} is no peer of this host")
+            if address not in known.addresses:
+                known = replace(known, addresses=(*known.addresses, address))
+                self._rewrite(known)
+        return known
+
     def remove(self, name: str) -> list[Peer]:
         """Trust who has this label, id or address no more; all keys that it had."""
         with self._locked():

@@ -115,6 +115,23 @@ def test_a_peer_is_added_by_its_public_file(hub: Operator, web: Operator) -> Non
     assert found.key == web.store.identity().public
 
 
+def test_another_address_of_a_peer_is_added(hub: Operator, web: Operator) -> None:
+    """As of one that has joined, which nobody knows where to visit."""
+    number = web.store.identity().id
+    hub.store.add(Peer(id=number, label="web7", key=web.store.identity().public))
+
+    assert hub.types("peer", "add", "10.0.0.7", number) == "web7: 10.0.0.7\n"
+    assert hub.types("peer", "add", "web7:1", number, "web7") == "web7: 10.0.0.7 web7:1\n"
+    assert "already" in hub.types("peer", "add", "10.0.0.8", number, "web8")
+    assert "error" in hub.types("peer", "add", "not an address", number)
+    known = hub.store.trust().peers[number]
+    assert (known.addresses, known.key) == (
+        ("10.0.0.7", "web7:1"), web.store.identity().public
+    )  # fmt: skip
+    hub.store.revoke(number)
+    assert "is no peer" in hub.types("peer", "add", "10.0.0.9", number)
+
+
 def test_the_list_says_who_was_seen(hub: Operator, web: Operator) -> None:
     number = web.store.identity().id
     hub.types("peer", "add", "10.0.0.7", number)
