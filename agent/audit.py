@@ -1,7 +1,8 @@
 """The audit log of a host: what peers did and were refused, and what changed in whom it trusts.
 
 One JSON object a line (server/SIGNALS.md §7); `chain` ties each line to all before it. A log that
-somebody moved away goes on in a new file, with the next number.
+is large is moved to `audit.jsonl.1`; one that was moved away goes on in a new file, with the next
+number.
 """
 
 import json
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 SEAL = ',"chain":"'
+LARGEST = 64 << 20  # octets in one file
 TAIL = 1 << 16  # octets at the end, in which the last line is
 LASTING = frozenset(
     ("start", "trust", "enrol", "rotate", "revoke", "rollback", "equivocation")
@@ -49,6 +51,9 @@ class Audit:
         text = json.dumps(line, separators=(",", ":"))
         self._chain = _sealed(self._chain, text)
         try:
+            if self._fd >= 0 and os.fstat(self._fd).st_size >= LARGEST:
+                os.replace(self._path, f"{self._path}.1")
+                self.close()
             if self._fd < 0:
                 self._open()
             os.write(self._fd, f'{text[:-1]}{SEAL}{self._chain}"}}\n'.encode())
@@ -80,6 +85,8 @@ class Audit:
             tail = os.pread(self._fd, TAIL, max(0, size - TAIL))
             if tail and not tail.endswith(b"\n"):
                 os.write(self._fd, b"\n")  # we were stopped in the middle of a line
+            if not tail and not self._number:
+                tail = _end(f"{self._path}.1")
         except OSError as error:
             if not self._mute:
                 self._log("error", f"cannot open '{self._path}': {error.strerror}")
@@ -91,6 +98,18 @@ class Audit:
                 self._number = max(self._number, found["n"])
                 self._chain = found["chain"]
                 return
+
+
+def _end(path: str) -> bytes:
+    """The end of the file PATH, nothing if there is none. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.pread(descriptor, TAIL, max(0, os.fstat(descriptor).st_size - TAIL))
+    finally:
+        os.close(descriptor)
 
 
 def _sealed(chain: str, text: str) -> str:

@@ -206,6 +206,9 @@ def _audit(settings: "Settings", log: "Log", words: list[str]) -> int:
 
     lines: list[str] = []
     for name in words or [f"{settings.workdir}/{AUDIT}"]:
+        if not os.path.lexists(name):
+            log("error", f"troth signal: there is no audit log '{name}'; the daemon writes it")
+            return EXIT_FAILED
         with open(name, encoding="utf-8", errors="replace") as file:
             lines += file.read().splitlines()
     if not settings.verify:

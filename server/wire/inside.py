@@ -8,7 +8,7 @@ four octets, and a MessagePack map with `op`. What does not fit ends the process
 between the halves that is a mistake of ours, or somebody who has taken one over.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -233,9 +233,9 @@ class RolledBack(Message, frozen=True, tag="rolled_back"):
 
 
 class Noted(Struct, frozen=True, kw_only=True):
-    """One line for the audit log, see SIGNALS.md §7."""
+    """One line for the audit log, see SIGNALS.md §7; of the events there the two that are its."""
 
-    event: str
+    event: Literal["denied", "refused"]
     peer: str = ""
     label: str = ""
     ip: str = ""

@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import ValidationError
 
 from agent import clock, controls, history, outputs, receiving, signals, signing
 from agent.audit import Audit, verify
@@ -451,6 +452,14 @@ def test_what_came_before_we_started_is_a_reason_for_a_run(receipt: Receipt) -> 
     assert "did_it of Host1" in receiving.wakeful(receipt.memory, receipt.trust, NOW)
 
 
+def test_the_network_half_writes_no_more_than_it_has_to_into_the_log() -> None:
+    line = inside.Noted(event="denied")
+    good = inside.packed(inside.Audit(lines=(line,)))[4:]
+    assert inside.from_network.decode(good) == inside.Audit(lines=(line,))
+    with pytest.raises(ValidationError):
+        inside.from_network.decode(good.replace(b"denied", b"revoke"))
+
+
 # what peers say of our own log
 
 
@@ -649,6 +658,31 @@ def test_the_chain_goes_on_after_a_restart_and_in_the_next_file(tmp_path: Path) 
 
     assert [json.loads(line)["n"] for line in lines if line.endswith("}")] == [1, 2, 3]
     assert verify(lines) == (3, ["line 2: this is no line of the log"])
+
+
+def test_a_large_log_goes_on_in_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.audit.LARGEST", 500)
+    path, old = tmp_path / "audit.jsonl", tmp_path / "audit.jsonl.1"
+    audit = Audit(str(path), lambda: 1.0, Heard())
+    while not old.exists():
+        audit("denied")
+    audit.close()
+    path.unlink()  # the power went before there was a line
+    audit = Audit(str(path), lambda: 1.0, Heard())
+    audit("stop")
+    lines = old.read_text().splitlines() + path.read_text().splitlines()
+
+    assert verify(lines) == (len(lines), [])
+    assert path.stat().st_size < 500 <= old.stat().st_size < 1000
+
+
+def test_where_there_is_no_log_none_is_shown(program: Program) -> None:
+    ran = program("troth", "signal", "audit")
+
+    assert ran.returncode == 1
+    assert "there is no audit log" in ran.stderr
 
 
 # time
