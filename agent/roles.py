@@ -43,8 +43,10 @@ def locked(settings: "Settings") -> list[int]:
     """Descriptors that nobody else has locked: two daemons would both sign. Raises Taken."""
     directory = f"{settings.workdir}/state"
     os.makedirs(directory, 0o700, exist_ok=True)
-    found = []
-    for name in ROLES[settings.program].locks:
+    found, names = [], ROLES[settings.program].locks
+    if settings.wakes and RUNNER not in names:
+        names = (*names, RUNNER)  # two who start runs would start two at once
+    for name in names:
         descriptor = os.open(f"{directory}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
