@@ -9,7 +9,7 @@ import os
 import signal
 from contextlib import suppress
 
-from agent import clock, outputs, roles, signals
+from agent import clock, history, outputs, roles, signals
 from agent.audit import Audit
 from agent.control import SOCKET, Control
 from agent.due import Due
@@ -19,8 +19,10 @@ from agent.granted import Policy
 from agent.ground import Ground
 from agent.memory import Memory
 from agent.notify import Notify
+from agent.receiving import wakeful
 from agent.roles import ROLES
 from agent.runs import KILL_SECONDS, Runs
+from agent.trusting import Keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +118,9 @@ class Daemon:
             loop.add_signal_handler(number, act)
         self._events = Events(clock.now)
         self._memory = Memory(f"{self._state}/agent.db", clock.now, log)
-        ground = Ground(settings, log, self._memory, self._events, clock.now)
+        ground = self._ground = Ground(settings, log, self._memory, self._events, clock.now)
+        if self._wakes:  # nobody else starts runs on this work directory
+            self._memory.write(lambda state: history.lost(state, clock.now()))
         self._policy = Policy(settings, log, controls=self._role.by_time)
         self._runs = Runs(ground, self._run_ended)
         self._due = Due(ground, self._runs)
@@ -138,6 +142,8 @@ class Daemon:
 
     def _reload(self) -> None:
         """Ask again what policy says; what comes in the meantime is for once more."""
+        if self._stopping.is_set():
+            return
         if self._evaluating is not None:
             self._again = True
             return
@@ -162,7 +168,8 @@ class Daemon:
                 self._log("info", "what policy grants is in force")
                 self._audit("reload", object="grants", decision="in force")
             self._executor.granted()
-        self._runs.open()
+        if not self._stopping.is_set():
+            self._runs.open()
         self._serve()
         if self._serving:
             self._notify.ready()
@@ -262,14 +269,21 @@ class Daemon:
         self._serving = True
         self._notify.ready()
         self._started(0)
-        if self._wakes and self._speaks:
-            why = self._executor.waiting()
-            if why:
-                self._woken(why)
+        if self._wakes and (why := self._waiting()):
+            self._woken(why)
         if self._settings.once:
             self._runs.want("once")
         self._memory.changed()
         self._refresh()
+
+    def _waiting(self) -> str:
+        """Why a run is due at the start, "" if for nothing; whoever spoke with the peers."""
+        if self._speaks:
+            return self._executor.waiting()
+        keys = Keys(self._ground)
+        if os.path.isdir(keys.path):
+            keys.read()
+        return wakeful(self._memory, keys.trust, self._ground.now())
 
     def _stop(self) -> None:
         if self._stopping.is_set():
@@ -285,7 +299,6 @@ class Daemon:
         """Finish what was begun, as far as there is time."""
         self._notify.stopping()
         self._runs.close()
-        self._control.close()
         brief = self._settings.program == "cf-execd"
         await self._run_over(BRIEF if brief else GRACE)
         if self._runs.current is not None and not brief:
@@ -305,6 +318,7 @@ class Daemon:
                 os.unlink(f"{self._state}/{roles.WAKE}")
         if self._evaluating is not None:
             self._evaluating.cancel()
+        self._control.close()
         self._memory.close()
 
     async def _run_over(self, seconds: float) -> None:
@@ -320,6 +334,7 @@ class Daemon:
             "pid": os.getpid(),
             "policy": self._settings.file,
             "evaluated": not self._policy.failed and self._evaluating is None,
+            "ending": self._stopping.is_set(),
             "run": {"n": run.number, "why": run.why} if run is not None else None,
         }
         if self._speaks:
@@ -327,6 +342,7 @@ class Daemon:
                 "pid": self._executor.network.pid,
                 "address": self._executor.address[0],
                 "port": self._executor.address[1],
+                "problem": self._executor.problem,
                 "lag": self._executor.network.lag,
                 "report": await self._executor.report(2.0),
             }

@@ -68,7 +68,7 @@ class Executor:
         self._reports: dict[int, asyncio.Future[bytes]] = {}
         self._later: asyncio.TimerHandle | None = None
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] = {}
-        self._problem = ""  # why it does not listen
+        self.problem = ""  # why it does not listen
         self.address = ("", 0)  # where it listens
         self.keys = Keys(ground)
         self.signer = Signer(ground)
@@ -353,14 +353,14 @@ class Executor:
 
     def _readied(self, message: inside.Ready) -> None:
         if message.problem:
-            if message.problem != self._problem:
+            if message.problem != self.problem:
                 self._log("error", f"cannot listen: {message.problem}")
             # the address may come, or its holder go: it listens if it can when it hears from us
             asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._grant)
         elif message.port:
             host = f"[{message.address}]" if ":" in message.address else message.address
             self._log("notice", f"listening on {host}:{message.port}")
-        self._problem = message.problem
+        self.problem = message.problem
         self.address = (message.address, message.port)
         self._events("listening", address=message.address, port=message.port)
         self._ready()

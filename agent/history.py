@@ -36,6 +36,15 @@ def ended(state: "State", number: int, now: float, status: int, told: tuple[int,
     )
 
 
+def lost(state: "State", now: float) -> None:
+    """Note that nobody hears any more how the runs end that go on, or seem to; they have no status.
+
+    Who started them was killed, or did not wait for them.
+    """
+    text = "UPDATE runs SET ended = ? WHERE status IS NULL AND ended = 0"
+    state.do(lambda db: db.execute(text, (now,)), None, create=False)
+
+
 def last(state: "State", many: int) -> "list[dict[str, Any]]":
     """The last runs, the newest first."""
 

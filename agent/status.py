@@ -3,6 +3,7 @@
 What only the daemon knows is asked of it; the rest is in the state, and is shown without one, too.
 """
 
+import os
 import time
 
 from agent import history, signals
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 RUNS = 10
+WIDTH = 110  # columns, where there is no terminal
+LEAST = 20  # of the reasons of a run
 EXIT_NONE = 1
 
 
@@ -99,7 +102,7 @@ def _text(shown: "Row", settings: "Settings") -> "list[str]":
     lines = [*_daemon(shown["daemon"]), *_daemon(shown["executor"], other=True)]
     if shown["runs"]:
         lines += ["", "RUN     BEGAN                SECONDS  STATUS  WHY"]
-        lines += [_run(row) for row in shown["runs"]]
+        lines += [_run(row, _width()) for row in shown["runs"]]
     if shown["peers"]:
         lines += ["", "PEER             CONTACT                         CLOCK     UP TO"]
         lines += [_peer(row, settings.now) for row in shown["peers"]]
@@ -116,7 +119,9 @@ def _daemon(found: "Row | None", *, other: bool = False) -> "list[str]":
         found["program"] if found["program"].startswith("cf-") else f"troth {found['program']}"
     )
     lines = [f"{program} runs, process {found['pid']}, policy {found['policy']}"]
-    if not found["evaluated"]:
+    if found["ending"]:
+        lines.append("it ends, when what was begun is over")
+    elif not found["evaluated"]:
         lines.append("its policy could not be evaluated, or is being evaluated just now")
     if found["run"]:
         lines.append(f"run {found['run']['n']} goes on: {found['run']['why']}")
@@ -124,7 +129,8 @@ def _daemon(found: "Row | None", *, other: bool = False) -> "list[str]":
     if network and network["port"]:
         lines.append(f"listening on {network['address']}:{network['port']}")
     elif network:
-        lines.append("not listening" if network["pid"] else "the network half does not run")
+        why = f": {network['problem']}" if network["problem"] else ""
+        lines.append(f"not listening{why}" if network["pid"] else "the network half does not run")
     report = network and network["report"]
     if isinstance(report, dict):
         lines.append(_server(report))
@@ -142,11 +148,23 @@ def _server(report: "Row") -> str:
     return f"server: {', '.join(told)}"
 
 
-def _run(row: "Row") -> str:
+def _run(row: "Row", width: int) -> str:
+    """One run; of its reasons what WIDTH leaves room for. `lost`: nobody knows how it ended."""
     ended = row["status"] is not None
     seconds = f"{row['ended'] - row['began']:.2f}" if ended else "-"
-    status = str(row["status"]) if ended else "-"
-    return f"{row['id']:<7} {moment(row['began'])}  {seconds:>7}  {status:>6}  {row['why']}"
+    status = str(row["status"]) if ended else ("lost" if row["ended"] else "-")
+    line = f"{row['id']:<7} {moment(row['began'])}  {seconds:>7}  {status:>6}  "
+    room = max(width - len(line), LEAST)
+    why = row["why"]
+    return line + (why if len(why) <= room else f"{why[: room - 1]}…")
+
+
+def _width() -> int:
+    """How many columns there are to show it in."""
+    try:
+        return os.get_terminal_size(1).columns
+    except OSError:
+        return WIDTH
 
 
 def _peer(row: "Row", now: float) -> str:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agent import roles
+from agent.options import Settings
 from tests.workflows.hosts import Site, until
 from tests.workflows.places import Loopback
 
@@ -369,7 +371,10 @@ def test_the_end_waits_for_a_run_and_a_second_word_does_not(alone: Host) -> None
     daemon = daemon_of(alone)
 
     daemon.terminate()
+    time.sleep(0.2)
+    shown = alone.troth("status")
 
+    assert "it ends, when what was begun is over" in shown.stdout
     assert daemon.wait(10) == 0
     assert len(alone.did("job", "ended")) == 1
     assert alone.rows("SELECT seq FROM own") == [(1,)], "what it said last is signed"
@@ -393,6 +398,26 @@ def _asked(host: Host, word: str) -> None:
         assert json.loads(sock.recv(4096)) == {"done": True}
 
 
+def _classic(host: Host, name: str) -> subprocess.CompletedProcess[str]:
+    """Start the daemon NAME of HOST as its system would."""
+    return subprocess.run(
+        [host.site.names / name, "-g", "info"], env=host.environ(), cwd="/",
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_who_starts_runs_is_alone(tmp_path: Path) -> None:
+    """cf-execd beside `serve --wake`: one of them."""
+    settings = {"workdir": str(tmp_path), "file": "none"}
+    waking = roles.locked(Settings({**settings, "program": "serve", "wakes": True}))
+    with pytest.raises(roles.Taken):
+        roles.locked(Settings({**settings, "program": "cf-execd"}))
+    for descriptor in waking:
+        os.close(descriptor)
+    for descriptor in roles.locked(Settings({**settings, "program": "serve"})):
+        os.close(descriptor)
+
+
 def test_classic_names_go_to_the_background_and_work_together() -> None:
     with Site("Host1", "Host2", place=Loopback(2)) as site:
         up, down = site.hosts
@@ -404,20 +429,23 @@ def test_classic_names_go_to_the_background_and_work_together() -> None:
         up.policy({"promises.cf": UPSTREAM})
         up.start()
         down.policy({"promises.cf": DOWNSTREAM + control})
-        ran = [
-            subprocess.run(
-                [site.names / name, "-g", "info"], env=down.environ(), cwd="/",
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
-            )
-            for name in ("cf-serverd", "cf-execd", "cf-execd")
-        ]  # fmt: skip
+        ran = [_classic(down, name) for name in ("cf-serverd", "cf-execd", "cf-execd")]
         found = status(down)
         down.run()
         down.meets(up)
         up.run("-D", "go")
         down.waits_for("follow")
 
-        assert [one.returncode for one in ran] == [0, 0, 1], ran
+        os.kill(found["executor"]["pid"], numbers.SIGKILL)
+        refused = down.troth("serve", "--no-listen", "--wake")
+        up.run("-D", "go")
+        until(lambda: len(down.rows("SELECT seq FROM received")) == 2, "the second signal")
+        ran.append(_classic(down, "cf-execd"))
+        down.waits_for("follow", 2)
+        found["executor"] = status(down)["executor"]
+
+        assert refused.returncode == 1
+        assert [one.returncode for one in ran] == [0, 0, 1, 0], ran
         assert "another daemon" in ran[2].stdout
         assert found["daemon"]["network"]["port"] == port
         assert found["executor"]["program"] == "cf-execd"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import ValidationError
 
-from agent import clock, controls, history, outputs, receiving, signals, signing
+from agent import clock, controls, history, outputs, receiving, signals, signing, status
 from agent.audit import Audit, verify
 from agent.children import Child
 from agent.contacts import Contacts
@@ -1048,6 +1048,34 @@ def test_without_a_daemon_the_state_is_shown(program: Program) -> None:
     assert (watched.returncode, "no daemon runs" in watched.stderr) == (1, True)
     assert program("troth", "signal", "clear", "nobody").returncode == 1
     assert program("troth", "signal", "what").returncode == 1
+
+
+def test_runs_of_a_daemon_that_was_killed_are_lost(memory: Memory, tmp_path: Path) -> None:
+    history.began(memory.state, "before", 10.0)
+    history.lost(memory.state, 20.0)
+    number = history.began(memory.state, "w" * 200, 30.0)
+
+    rows = history.last(memory.state, 9)
+    told = [status._run(row, 80) for row in rows]
+    assert [(row["ended"], row["status"]) for row in rows] == [(0, None), (20.0, None)]
+    assert (len(told[0]), told[0].endswith("…"), number) == (80, True, 2)
+    assert "lost" in told[1]
+
+
+def test_why_it_does_not_listen_is_shown() -> None:
+    network = {
+        "pid": 1,
+        "address": "",
+        "port": 0,
+        "problem": "the address is taken",
+        "report": None,
+    }
+    found = {
+        "program": "daemon", "pid": 1, "policy": "p", "evaluated": True, "ending": False,
+        "run": None, "network": network,
+    }  # fmt: skip
+
+    assert status._daemon(found)[-1] == "not listening: the address is taken"
 
 
 # systemd
