@@ -5,6 +5,7 @@ denies everybody. Patterns come from policy only; what a peer says of itself is 
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
@@ -69,6 +70,7 @@ class Subject:
         return own
 
 
+@lru_cache(maxsize=16384)  # asked when a peer connects, and when it is first told something
 def address(text: str) -> Address:
     """The address in TEXT; one of version 4 in the clothes of version 6 is of version 4.
 
