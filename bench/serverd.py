@@ -195,3 +195,8 @@ def processor_seconds(pid: int) -> float:
 def memory(pid: int) -> int:
     """How many octets of memory the process PID has."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def cpu(pid: int) -> float:
+    """How many seconds of a processor the first thread of the process PID has had."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9

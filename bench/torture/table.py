@@ -5,6 +5,7 @@ A test is a function of a `Case`; it returns what was worst, and raises `Broken`
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from importlib import import_module
@@ -31,7 +32,8 @@ class Case(NamedTuple):
     def within(self, what: str, seconds: float, most: float) -> None:
         """Raise Broken if WHAT took longer than it may."""
         allowed = most if self.full else most * SLACK
-        must(seconds <= allowed, f"{what}: {seconds:.3f} s, allowed {allowed:.3f} s")
+        busy = f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} processors busy"
+        must(seconds <= allowed, f"{what}: {seconds:.3f} s, allowed {allowed:.3f} s ({busy})")
 
 
 class Row(NamedTuple):
