@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from server.wire.serving import Visit
 
 ALL = ("*",)
+MANY = 1100  # signals: five batches
 
 
 class Proxy:
@@ -234,11 +235,13 @@ def test_a_peer_says_only_so_much_a_second() -> None:
 
 
 def test_a_cut_is_noticed_while_the_executor_does_not_store() -> None:
+    # a little more than the executor may have: with more, reading pauses, and nothing is heard of
+    # the other end until something is stored or `store_seconds` are over
     with Half() as target, Proxy(target.address) as proxy, Half(host="") as down:
         target.trusts(trusted(down.identity, "down"))
         target.grants(grant())
         down.trusts(trusted(target.identity, "up", proxy.address))
-        target.own(*[f"c{n}" for n in range(3000)])
+        target.own(*[f"c{n}" for n in range(MANY)])
         want(down, target)
         assert down.hear(Contact).live
         old = [down.hear(Received) for _ in range(4)]
@@ -247,10 +250,10 @@ def test_a_cut_is_noticed_while_the_executor_does_not_store() -> None:
         found = received(down)
         for batch in old:
             down.tell(Stored(n=batch.n))  # too late: it has come again
-        while len(found) < 3000:
+        while len(found) < MANY:
             found += received(down)
 
-    assert found == [f"c{n}" for n in range(3000)]
+    assert found == [f"c{n}" for n in range(MANY)]
 
 
 def test_what_is_not_stored_for_long_is_asked_for_again() -> None:
