@@ -4,7 +4,7 @@ is with them.
 
 from contextlib import suppress
 
-from agent import signals
+from agent import heard
 from agent.admission import REFUSALS
 from server.wire import inside, seen
 
@@ -40,7 +40,7 @@ class Contacts:
         """
         now, trust, store = self._now(), self._keys.trust, self._keys.store()
         state = self._memory.state
-        met, questions = signals.contacts(state), signals.asked(state, now)
+        met, questions = heard.contacts(state), heard.asked(state, now)
         if state.broken:
             return None
         found = {}
@@ -65,13 +65,13 @@ class Contacts:
         now = self._now()
         if message.live:
             self._memory.write(
-                lambda state: signals.met(state, peer, now, live=True, skew=message.skew)
+                lambda state: heard.met(state, peer, now, live=True, skew=message.skew)
             )
             self._seen(peer, message.address)
             self.skewed(peer, message.skew)
             self._log("info", f"in contact with '{label}' at {message.address}")
         else:
-            self._memory.write(lambda state: signals.met(state, peer, now, reason=reason))
+            self._memory.write(lambda state: heard.met(state, peer, now, reason=reason))
             self._log("info", f"no contact with '{label}': {reason}")
         self._events(
             "contact", peer=peer, label=label, live=message.live, reason=reason,

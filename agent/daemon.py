@@ -9,7 +9,7 @@ import os
 import signal
 from contextlib import suppress
 
-from agent import clock, history, outputs, roles, signals
+from agent import acts, clock, heard, history, outputs, roles, signals
 from agent.audit import Audit
 from agent.control import SOCKET, Control
 from agent.due import Due
@@ -242,7 +242,8 @@ class Daemon:
 
     def _tidy(self, now: float) -> None:
         """Forget what is old; called once an hour."""
-        signals.prune(self._memory.state, int(now * 1000))
+        for table in (signals, heard, acts):
+            table.prune(self._memory.state, int(now * 1000))
         with suppress(OSError):
             outputs.prune(f"{self._settings.workdir}/outputs", now)
         if self._speaks:
@@ -309,7 +310,7 @@ class Daemon:
         if self._speaks:
             self._rung()  # what it said last
             await self._executor.network.close(NETWORK_GRACE)
-            self._memory.write(signals.nobody_live)
+            self._memory.write(heard.nobody_live)
             self._audit("stop")
             self._audit.close()
             asyncio.get_running_loop().remove_reader(self._bell.fileno())

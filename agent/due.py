@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from agent import signals
+from agent import acts
 from agent.runs import SCHEDULE, Runs, Terms
 from agent.timetable import USUAL, Timetable
 from policy.classes import BadExpression
@@ -77,7 +77,7 @@ class Due:
     def note_locks(self) -> None:
         """Read which locks hold back promises that have a signal."""
         state = self._memory.state
-        found = signals.waits(state)
+        found = acts.waits(state)
         if state.broken:
             return
         self._waits = [(path, until) for path, until, _ in found]

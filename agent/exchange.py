@@ -4,7 +4,7 @@ One a run, made when the first function asks a peer or the first class is kept b
 without either never loads this.
 """
 
-from agent import signals
+from agent import acts, heard, signals
 from policy import provenance
 
 TYPE_CHECKING = False
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from agent.heard import Heard, Met
     from agent.promise import Promise
     from agent.run import Run
-    from agent.signals import Live, Met
     from policy.context import Frame
     from policy.plan import Written
     from policy.provenance import Formula, Signal
@@ -43,7 +43,7 @@ class Exchange:
     def __init__(self, run: "Run") -> None:
         self._run = run
         self._state = run.state
-        self._live: list[Live] | None = None
+        self._live: list[Heard] | None = None
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] | None = None
         self._known: dict[str, Known] | None = None
         self._contacts: dict[str, Met] | None = None
@@ -75,7 +75,7 @@ class Exchange:
 
     # asking
 
-    def ask(self, server: str, pattern: str, prefix: str) -> "list[Live] | None":
+    def ask(self, server: str, pattern: str, prefix: str) -> "list[Heard] | None":
         """The live signals of the peer that policy calls SERVER; None if that is nobody we trust.
 
         That PATTERN was asked for is remembered, so that the daemon keeps listening; PREFIX is for
@@ -117,10 +117,10 @@ class Exchange:
                 self._known = {}
         return self._known
 
-    def live(self) -> "list[Live]":
+    def live(self) -> "list[Heard]":
         """All signals that live, of peers that are trusted."""
         if self._live is None:
-            found = [] if self._state is None else signals.live(self._state, self.now())
+            found = [] if self._state is None else heard.live(self._state, self.now())
             trusted = self.trusted() if found else {}
             self._live = [live for live in found if live.origin in trusted]
         return self._live
@@ -139,7 +139,7 @@ class Exchange:
 
     def _met(self) -> "dict[str, Met]":
         if self._contacts is None:
-            self._contacts = {} if self._state is None else signals.contacts(self._state)
+            self._contacts = {} if self._state is None else heard.contacts(self._state)
         return self._contacts
 
     def _pull(self, peer: "Known") -> bool:
@@ -160,7 +160,7 @@ class Exchange:
         except (Closed, Cut, Refused, BadKey, BadAddress, TrustError, OSError) as error:
             reason = str(error) or type(error).__name__
             self._run.log("info", f"no contact with '{peer.label}': {reason}")
-            signals.met(state, peer.id, self.now(), reason=reason)
+            heard.met(state, peer.id, self.now(), reason=reason)
             return False
         self._live = None
         return True
@@ -182,7 +182,7 @@ class Exchange:
     def consumptions(self) -> "dict[tuple[str, Signal], tuple[str, int]]":
         """How each promise ended for each signal, and when."""
         if self._consumed is None:
-            self._consumed = {} if self._state is None else signals.consumptions(self._state)
+            self._consumed = {} if self._state is None else acts.consumptions(self._state)
         return self._consumed
 
     def act(self, promise: "Promise") -> "Act | None":
@@ -242,10 +242,10 @@ class Exchange:
         if self._state is None or self._run.planned is not None or self._run.dry:
             return
         questions = [(server, pattern, peer) for (server, pattern), peer in self._asked.items()]
-        signals.ask(self._state, questions, self.now())
+        heard.ask(self._state, questions, self.now())
         if self._asked or self.waits or self._run.ctx.signalled:
             now = self.now() / 1000  # what another run holds has no end that is known
-            signals.wait(self._state, [entry for entry in self.waits if entry[1] > now])
+            acts.wait(self._state, [entry for entry in self.waits if entry[1] > now])
 
 
 def step_of(written: "Written", wheels: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from agent import clock, signals
+from agent import acts, clock, heard, signals
 from agent.admission import REFUSALS, Admission
 from agent.contacts import Contacts
 from agent.granted import Policy
@@ -96,7 +96,7 @@ class Executor:
 
     def start(self) -> None:
         """Begin: whom we trust, what was said before, and the network half, if we have a key."""
-        self._memory.write(signals.nobody_live)
+        self._memory.write(heard.nobody_live)
         self.keys.look()
         self._known()
         if self.keys.identity is not None:
@@ -198,7 +198,7 @@ class Executor:
         if not self._events.watched:
             return
         state = self._memory.state
-        found = signals.consumptions(state)
+        found = acts.consumptions(state)
         if state.broken:
             return
         known, self._consumed = self._consumed, found
@@ -206,7 +206,7 @@ class Executor:
         for (path, signal), (ending, at) in found.items():
             if known.get((path, signal)) == (ending, at):
                 continue
-            names = names or {one.signal: one.name for one in signals.history(state, self.now())}
+            names = names or {one.signal: one.name for one in heard.history(state, self.now())}
             self._events(
                 "consumed", path=path, peer=signal[0], label=self.keys.label(signal[0]),
                 epoch=signal[1], first=signal[2], name=names.get(signal, ""), ending=ending,
@@ -215,7 +215,7 @@ class Executor:
 
     def watched(self) -> None:
         """Somebody begins to watch."""
-        self._consumed = signals.consumptions(self._memory.state)
+        self._consumed = acts.consumptions(self._memory.state)
 
     async def report(self, seconds: float) -> "Any":
         """How the network half is; None if it does not say so in SECONDS."""
@@ -342,7 +342,7 @@ class Executor:
         self._static, self._set, self._told = b"", False, None
         self.address = ("", 0)
         self.receiver.lost()
-        self._memory.write(signals.nobody_live)
+        self._memory.write(heard.nobody_live)
 
     def _hello(self, message: inside.Hello) -> None:
         self._static = message.static

@@ -2,13 +2,13 @@
 
 from time import monotonic
 
-from agent import signals
+from agent import heard, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent.signals import Incoming, Met
+    from agent.heard import Incoming, Met
     from agent.state import State
     from server.wire.messages import Signed
     from server.wire.trust import Peer, Store
@@ -44,7 +44,7 @@ def verify(public: bytes, batch: "Iterable[Signed]", theirs: int, now: int) -> S
             found.bad.append(str(error))
             continue
         left = signal.expires - theirs
-        if signal.granted < now - signals.REMEMBERED:
+        if signal.granted < now - heard.REMEMBERED:
             found.over += 1
             continue
         if signal.kind == "cancel":
@@ -53,7 +53,7 @@ def verify(public: bytes, batch: "Iterable[Signed]", theirs: int, now: int) -> S
             found.over += 1
             continue
         left = min(left, signals.LONGEST_LIFE)
-        found.keep.append(signals.Incoming(signal, signed.body, signed.signature, left))
+        found.keep.append(heard.Incoming(signal, signed.body, signed.signature, left))
     return found
 
 
@@ -93,11 +93,11 @@ def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", second
             if batch.bad:
                 raise Cut(f"a signal that is none: {batch.bad[0]}")
             cursor = (said.epoch, said.upto, said.view)
-            if signals.receive(state, peer.id, batch.keep, cursor, now) is None:
+            if heard.receive(state, peer.id, batch.keep, cursor, now) is None:
                 raise Cut("what it said cannot be kept")
             if not said.more:
                 break
             if monotonic() > end or (said.view == view and cursor[:2] <= (epoch, after)):
                 raise Cut("its log does not end")
             epoch, after, view = cursor
-        signals.met(state, peer.id, now, skew=skew)
+        heard.met(state, peer.id, now, skew=skew)

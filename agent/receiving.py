@@ -1,6 +1,6 @@
 """What peers say comes in here: verified, kept, and only then acknowledged (SIGNALS.md §4)."""
 
-from agent import inbox, signals
+from agent import heard, inbox
 from policy import regexp
 
 TYPE_CHECKING = False
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.ground import Ground
+    from agent.heard import Incoming
     from agent.memory import Memory
-    from agent.signals import Incoming
     from server.wire.inside import Received
     from server.wire.trust import Peer, Trust
 
@@ -90,9 +90,9 @@ class Receiver:
         renewed = self._renewed(peer, batch.keep, now)
         state = self._memory.lasting
         if cursor is None:
-            met = signals.contacts(state).get(peer.id)
+            met = heard.contacts(state).get(peer.id)
             cursor = (met.epoch, met.upto, met.view) if met is not None else (0, 0, 0)
-        found = signals.receive(state, peer.id, batch.keep, cursor, now)
+        found = heard.receive(state, peer.id, batch.keep, cursor, now)
         if found is None:
             return False
         fresh = found.fresh
@@ -119,7 +119,7 @@ class Receiver:
         """The numbers of signals that we know, and that INCOMING renews."""
         if all(one.first == one.seq for one in incoming):
             return set()
-        return {live.first for live in signals.live(self._memory.state, now, peer.id)}
+        return {live.first for live in heard.live(self._memory.state, now, peer.id)}
 
     def _equivocated(self, peer: "Peer", epoch: int) -> None:
         """PEER has said two things under one number."""
@@ -138,7 +138,7 @@ class Receiver:
         """Ask for a run if one of the classes NAMES of PEER was asked for."""
         if not names:
             return
-        for server, pattern, asked, _ in signals.asked(self._memory.state, now):
+        for server, pattern, asked, _ in heard.asked(self._memory.state, now):
             if peer.id != asked and server not in (peer.label, peer.id, *peer.addresses):
                 continue
             for name in names:
@@ -161,10 +161,10 @@ def wakeful(memory: "Memory", trust: "Trust", now: int) -> str:
     Whether promises have acted on it, only a run can tell.
     """
     state = memory.state
-    alive = signals.live(state, now)
+    alive = heard.live(state, now)
     if not alive:
         return ""
-    asked = signals.asked(state, now)
+    asked = heard.asked(state, now)
     for live in alive:
         peer = trust.peers.get(live.origin)
         if peer is None or peer.id in trust.revoked:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from agent import signals
+from agent import acts, heard, signals
 from agent.log import octets
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ def listed(settings: "Settings", state: "State", labels: dict[str, str]) -> "lis
     """All signals, ours first; times in milliseconds by the clock of this host."""
     now = int(settings.now * 1000)
     done: dict[tuple[str, int, int], list[Row]] = {}
-    for (path, signal), (ending, at) in signals.consumptions(state).items():
+    for (path, signal), (ending, at) in acts.consumptions(state).items():
         done.setdefault(signal, []).append({"path": path, "ending": ending, "at": at})
     rows: list[Row] = [
         {
@@ -82,7 +82,7 @@ def listed(settings: "Settings", state: "State", labels: dict[str, str]) -> "lis
             "ends": one.ends, "void": bool(one.void), "alive": bool(one.lives),
             "consumed": sorted(done.get(one.signal, []), key=lambda row: row["at"]),
         }
-        for one in signals.history(state, now)
+        for one in heard.history(state, now)
     ]  # fmt: skip
     return rows
 
@@ -194,7 +194,7 @@ def _clear(settings: "Settings", log: "Log", words: list[str]) -> int:
         log("error", f"'{words[0]}' is no peer of this host")
         return EXIT_FAILED
     state = _state(settings, log)
-    cleared = signals.clear(state, peer.id)
+    cleared = heard.clear(state, peer.id)
     state.close()
     log.show(f"the signals of '{peer.label}' " + ("are used again" if cleared else "are used"))
     return 0

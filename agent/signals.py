@@ -1,9 +1,10 @@
-"""Signals in the state of a host (server/SIGNALS.md §2): every statement of SQL on them.
+"""What this host says: the tables `own` and `log` (server/SIGNALS.md §2 and §3).
 
-Three use it: a run, which grants, asks and consumes; the executor, which numbers, signs and
-receives; and commands that show what is there. Times are in milliseconds by the clock of this host,
-unless a name says otherwise. A signal is named by (origin, epoch, first): the id of a key, the
-epoch of its log, and the number of the signal that set the class.
+A run says that a class is set, in the transaction that sets it; the executor numbers and signs it
+and hands it on. What peers said is in heard.py, what promises made of it in acts.py: these three
+have every statement of SQL on signals. Times are in milliseconds by the clock of this host. A
+signal is named by (origin, epoch, first): the id of a key, the epoch of its log, and the number of
+the signal that set the class.
 """
 
 import os
@@ -18,11 +19,7 @@ if TYPE_CHECKING:
     from policy.provenance import Signal
 
 DAY = 24 * 3600 * 1000
-ASKED_LIFE = 7 * DAY  # how long a peer is listened to after the last question
-CONTACT_LIFE = 300 * 1000  # how old an answer may be and still be one
 LONGEST_LIFE = 30 * DAY
-REMEMBERED = 2 * LONGEST_LIFE  # an older signal is not taken, so none can come back unknown
-MOST_OF_ONE = 50_000  # signals of one peer that live, or ended in the last day
 
 
 class Source:
@@ -172,358 +169,20 @@ def spoken(state: "State", now: int) -> "list[tuple[int, int, str, str, bytes, b
     )  # fmt: skip
 
 
-def causes_of(state: "State", signals: "list[Signal]") -> "list[tuple[str, int, int, str, bytes]]":
-    """Of those of SIGNALS that were received: origin, epoch, number, class, body."""
-
-    def work(db: "Connection") -> "list[tuple[str, int, int, str, bytes]]":
-        found = []
-        for signal in signals:
-            found += db.execute(
-                "SELECT origin, epoch, seq, class, body FROM received"
-                " WHERE origin = ? AND epoch = ? AND first = ? ORDER BY seq DESC LIMIT 1",
-                signal,
-            ).fetchall()
-        return found
-
-    return state.do(work, [], create=False)
-
-
-# what peers said
-
-
-class Incoming:
-    """A verified signal of a peer as it is to be kept; LEFT: milliseconds that it has to live."""
-
-    __slots__ = ("body", "epoch", "expires", "first", "granted", "kind", "left", "name", "seq",
-                 "signature")  # fmt: skip
-
-    def __init__(self, found: "Any", body: bytes, signature: bytes, left: int) -> None:
-        self.epoch: int = found.epoch
-        self.seq: int = found.seq
-        self.first: int = found.first
-        self.name: str = found.name
-        self.kind: str = found.kind
-        self.granted: int = found.granted
-        self.expires: int = found.expires
-        self.body = body
-        self.signature = signature
-        self.left = left
-
-
-def receive(
-    state: "State", peer: str, incoming: list[Incoming], cursor: tuple[int, int, int], now: int
-) -> "Kept | None":
-    """Keep what PEER said; CURSOR (epoch, upto, view) is where its log was left.
-
-    None if it could not be kept: then nothing must be acknowledged.
-    """
-    boot, mono = clock()
-
-    def work(db: "Connection") -> Kept:
-        db.execute("BEGIN IMMEDIATE")
-        kept = Kept()
-        have = 0
-        if incoming:
-            (have,) = db.execute(
-                "SELECT count(*) FROM received WHERE origin = ? AND ends > ?", (peer, now - DAY)
-            ).fetchone()
-        for one in incoming:
-            known = db.execute(
-                "SELECT body FROM received WHERE origin = ? AND epoch = ? AND seq = ?",
-                (peer, one.epoch, one.seq),
-            ).fetchone()
-            if known:
-                if known[0] not in (one.body, b""):
-                    kept.spoiled = one.epoch
-                continue
-            if have >= MOST_OF_ONE:
-                kept.surplus += 1
-                continue
-            have += 1
-            if one.kind != "event":  # a cancel voids, a newer state takes the place of an older one
-                db.execute(
-                    "UPDATE received SET void = 1 WHERE origin = ? AND class = ?"
-                    " AND (epoch, seq) < (?, ?) AND (? = 'cancel' OR kind = 'state')",
-                    (peer, one.name, one.epoch, one.seq, one.kind),
-                )
-            void = db.execute(
-                "SELECT 1 FROM received WHERE origin = ? AND class = ? AND (epoch, seq) > (?, ?)"
-                " AND (kind = 'cancel' OR (kind = 'state' AND ? = 'state'))",
-                (peer, one.name, one.epoch, one.seq, one.kind),
-            ).fetchone()
-            db.execute(
-                "INSERT INTO received VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (peer, one.epoch, one.seq, one.first, one.name, one.kind, one.granted, one.expires,
-                 now + one.left, mono + one.left, boot, now, int(bool(void)), one.body,
-                 one.signature),
-            )  # fmt: skip
-            if one.kind != "cancel" and not void:
-                kept.fresh.append(one.name)
-        db.execute("INSERT OR IGNORE INTO contacts (peer) VALUES (?)", (peer,))
-        db.execute(
-            "UPDATE contacts SET at = max(at, ?), view = ?, spoiled = max(spoiled, ?)"
-            " WHERE peer = ?",
-            (now, cursor[2], kept.spoiled, peer),
-        )
-        db.execute(
-            "UPDATE contacts SET epoch = ?, upto = ? WHERE peer = ? AND (epoch, upto) < (?, ?)",
-            (*cursor[:2], peer, *cursor[:2]),
-        )
-        db.execute("COMMIT")
-        return kept
-
-    return state.do(work, None)
-
-
-class Kept:
-    """What receiving came to: FRESH classes; SPOILED, an epoch in which a number had two meanings,
-    or -1; SURPLUS, how many were not kept because their origin says too much."""
-
-    __slots__ = ("fresh", "spoiled", "surplus")
-
-    def __init__(self) -> None:
-        self.fresh: list[str] = []
-        self.spoiled = -1
-        self.surplus = 0
-
-
-class Live:
-    """A received signal that lives."""
-
-    __slots__ = ("epoch", "first", "name", "origin", "seq")
-
-    def __init__(self, row: tuple[str, int, int, int, str]) -> None:
-        self.origin, self.epoch, self.seq, self.first, self.name = row
-
-    @property
-    def signal(self) -> "Signal":
-        """What names it."""
-        return self.origin, self.epoch, self.first
-
-
-_ALIVE = (
-    "void = 0 AND kind != 'cancel' AND CASE WHEN boot = ? THEN lasts > ? ELSE ends > ? END"
-    " AND epoch != (SELECT coalesce(max(spoiled), -1) FROM contacts WHERE peer = origin)"
-)
-
-
-def live(state: "State", now: int, peer: str = "") -> list[Live]:
-    """The received signals that live, of all peers or of one, in order."""
-    boot, mono = clock()
-    rows: list[tuple[str, int, int, int, str]] = state.do(
-        lambda db: db.execute(
-            f"SELECT origin, epoch, seq, first, class FROM received WHERE {_ALIVE}"  # noqa: S608
-            " AND (? = '' OR origin = ?) ORDER BY origin, epoch, seq",
-            (boot, mono, now, peer, peer),
-        ).fetchall(),
-        [], create=False,
-    )  # fmt: skip
-    return [Live(row) for row in rows]
-
-
-def clock() -> tuple[str, int]:
-    """Which start of the system this is, and the milliseconds since then, sleep included."""
-    from time import CLOCK_BOOTTIME, clock_gettime
-
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read().strip()
-    except OSError:
-        boot = ""
-    return boot, int(clock_gettime(CLOCK_BOOTTIME) * 1000)
-
-
-# questions and contacts
-
-
-def ask(state: "State", questions: "list[tuple[str, str, str]]", now: int) -> None:
-    """Remember the QUESTIONS of a run: server as policy names it, pattern, id of the peer or ""."""
-
-    def work(db: "Connection") -> None:
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany(
-            "INSERT OR REPLACE INTO asked VALUES (?, ?, ?, ?)", [(*it, now) for it in questions]
-        )
-        db.execute("COMMIT")
-
-    if questions:
-        state.do(work, None)
-
-
-def asked(state: "State", now: int) -> "list[tuple[str, str, str, int]]":
-    """The questions of the last week: server, pattern, peer, when it was asked last."""
-    return state.do(
-        lambda db: db.execute(
-            "SELECT server, pattern, peer, at FROM asked WHERE at > ?", (now - ASKED_LIFE,)
-        ).fetchall(),
-        [], create=False,
-    )  # fmt: skip
-
-
-class Met:
-    """What is known of the contact with a peer. SKEW: how far its clock is ahead of ours."""
-
-    __slots__ = ("at", "epoch", "failed", "live", "peer", "reason", "skew", "spoiled", "upto",
-                 "view")  # fmt: skip
-
-    def __init__(self, row: "tuple[Any, ...]") -> None:
-        (self.peer, self.live, self.at, self.failed, self.reason, self.skew, self.epoch, self.upto,
-         self.view, self.spoiled) = row  # fmt: skip
-
-    def current(self, now: int) -> bool:
-        """Whether what is here is what the peer has: a live session, or an answer not long ago."""
-        return bool(self.live) or 0 <= now - self.at <= CONTACT_LIFE
-
-
-def contacts(state: "State") -> dict[str, Met]:
-    """Each peer that was contacted, or tried."""
-    rows: list[tuple[Any, ...]] = state.do(
-        lambda db: db.execute(
-            "SELECT peer, live, at, failed, reason, skew, epoch, upto, view, spoiled FROM contacts"
-        ).fetchall(),
-        [], create=False,
-    )  # fmt: skip
-    return {row[0]: Met(row) for row in rows}
-
-
-def met(
-    state: "State", peer: str, now: int, *, live: bool = False, skew: int = 0, reason: str = ""
-) -> None:
-    """Note a contact with PEER, which is LIVE; or with a REASON, why there is none."""
-
-    def work(db: "Connection") -> None:
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("INSERT OR IGNORE INTO contacts (peer) VALUES (?)", (peer,))
-        if reason:
-            db.execute(
-                "UPDATE contacts SET live = 0, failed = ?, reason = ? WHERE peer = ?",
-                (now, reason, peer),
-            )
-        else:
-            db.execute(
-                "UPDATE contacts SET live = ?, at = ?, skew = ?, reason = '' WHERE peer = ?",
-                (int(live), now, skew, peer),
-            )
-        db.execute("COMMIT")
-
-    state.do(work, None)
-
-
-def nobody_live(state: "State") -> None:
-    """No session is open: the process that had them is gone."""
-    state.do(
-        lambda db: db.execute("UPDATE contacts SET live = 0 WHERE live = 1"), None, create=False
-    )
-
-
-def clear(state: "State", peer: str) -> bool:
-    """Use the signals of PEER again, in which one number had two meanings; whether there was."""
-    return state.do(
-        lambda db: db.execute(
-            "UPDATE contacts SET spoiled = -1 WHERE peer = ? AND spoiled != -1", (peer,)
-        ).rowcount > 0,
-        default=False, create=False,
-    )  # fmt: skip
-
-
-# what promises did
-
-
-def consumptions(state: "State") -> "dict[tuple[str, Signal], tuple[str, int]]":
-    """How each promise ended for each signal, and when."""
-    rows: list[tuple[str, str, int, int, str, int]] = state.do(
-        lambda db: db.execute(
-            "SELECT path, origin, epoch, first, ending, at FROM consumed"
-        ).fetchall(),
-        [], create=False,
-    )  # fmt: skip
-    return {
-        (path, (origin, epoch, first)): (ending, at)
-        for path, origin, epoch, first, ending, at in rows
-    }
-
-
-def consume(
-    db: "Connection", path: str, signals: "Iterable[Signal]", ending: str, now: int
-) -> None:
-    """Write down that the promise PATH is done with SIGNALS; inside a transaction."""
-    db.executemany(
-        "INSERT OR REPLACE INTO consumed SELECT ?1, ?2, ?3, ?4, coalesce((SELECT class FROM"
-        " received WHERE origin = ?2 AND epoch = ?3 AND first = ?4 LIMIT 1), ''), ?5, ?6",
-        [(path, *signal, ending, now) for signal in signals],
-    )
-
-
-def spare(db: "Connection", path: str, signals: "Iterable[Signal]") -> None:
-    """Forget that the promise PATH began with SIGNALS; inside a transaction."""
-    db.executemany(
-        "DELETE FROM consumed WHERE path = ? AND origin = ? AND epoch = ? AND first = ?"
-        " AND ending = 'begun'",
-        [(path, *signal) for signal in signals],
-    )
-
-
-def untouched(db: "Connection", path: str, signals: "Iterable[Signal]") -> bool:
-    """Whether the promise PATH is done with none of SIGNALS, as far as anybody has written."""
-    return not any(
-        db.execute(
-            "SELECT 1 FROM consumed WHERE path = ? AND origin = ? AND epoch = ? AND first = ?"
-            " AND ending != 'begun'",
-            (path, *signal),
-        ).fetchone()
-        for signal in signals
-    )
-
-
-def wait(state: "State", waits: "list[tuple[str, int, str]]") -> None:
-    """Let WAITS (path, until when, class) be all that waits for a lock."""
-
-    def work(db: "Connection") -> None:
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("DELETE FROM waits")
-        db.executemany("INSERT OR REPLACE INTO waits VALUES (?, ?, ?)", waits)
-        db.execute("COMMIT")
-
-    state.do(work, None, create=bool(waits))
-
-
-def waits(state: "State") -> "list[tuple[str, int, str]]":
-    """What waits for a lock: path, until when (seconds), class."""
-    return state.do(
-        lambda db: db.execute("SELECT path, until, class FROM waits ORDER BY until").fetchall(),
-        [], create=False,
-    )  # fmt: skip
-
-
 def prune(state: "State", now: int) -> None:
-    """Forget what cannot matter any more.
-
-    Of what peers said the number is remembered until it is too old to be taken again.
-    """
+    """Forget what this host said and nobody can hear any more."""
 
     def work(db: "Connection") -> None:
         db.execute("BEGIN IMMEDIATE")
         db.execute(
-            "DELETE FROM own WHERE seq IS NOT NULL AND expires < ? AND granted < ?"
+            "DELETE FROM own WHERE seq IS NOT NULL AND kind != 'cancel' AND expires < ?",
+            (now - DAY,),
+        )
+        db.execute(
+            "DELETE FROM own WHERE seq IS NOT NULL AND kind = 'cancel' AND granted < ?"
             " AND id NOT IN (SELECT max(id) FROM own GROUP BY class)",
-            (now - DAY, now - LONGEST_LIFE),
+            (now - LONGEST_LIFE,),
         )
-        db.execute("DELETE FROM own WHERE seq IS NOT NULL AND kind != 'cancel' AND expires < ?",
-                   (now - DAY,))  # fmt: skip
-        db.execute(
-            "DELETE FROM received WHERE granted < ? AND ends < ?", (now - REMEMBERED, now - DAY)
-        )
-        db.execute(
-            "UPDATE received SET body = x'', signature = x'' WHERE ends < ? AND body != x''",
-            (now - DAY,),
-        )
-        db.execute(
-            "DELETE FROM consumed WHERE at < ? AND NOT EXISTS (SELECT 1 FROM received r"
-            " WHERE r.origin = consumed.origin AND r.epoch = consumed.epoch"
-            " AND r.first = consumed.first)",
-            (now - DAY,),
-        )
-        db.execute("DELETE FROM asked WHERE at < ?", (now - 4 * ASKED_LIFE,))
         db.execute("COMMIT")
 
     state.do(work, None, create=False)
@@ -552,38 +211,6 @@ def run_id(now: int) -> bytes:
 
 
 # for people
-
-
-class History:
-    """One received signal, alive or not; times in milliseconds by this host's clock."""
-
-    __slots__ = ("at", "ends", "epoch", "first", "kind", "lives", "name", "origin", "seq", "void")
-
-    def __init__(self, row: "tuple[Any, ...]") -> None:
-        (self.origin, self.epoch, self.seq, self.first, self.name, self.kind, self.at, self.ends,
-         self.void, self.lives) = row  # fmt: skip
-
-    @property
-    def signal(self) -> "Signal":
-        """What names it."""
-        return self.origin, self.epoch, self.first
-
-
-def history(state: "State", now: int) -> list[History]:
-    """All that was received and is not forgotten yet, in the order of its arrival."""
-    boot, mono = clock()
-    rows: list[tuple[Any, ...]] = state.do(
-        lambda db: db.execute(
-            "SELECT origin, epoch, seq, first, class, kind, at,"
-            " CASE WHEN boot = ?1 THEN ?3 + lasts - ?2 ELSE ends END, void,"
-            " void = 0 AND kind != 'cancel' AND CASE WHEN boot = ?1 THEN lasts > ?2 ELSE ends > ?3"
-            " END AND epoch != (SELECT coalesce(max(spoiled), -1) FROM contacts"
-            " WHERE peer = origin) FROM received ORDER BY at, origin, epoch, seq",
-            (boot, mono, now),
-        ).fetchall(),
-        [], create=False,
-    )  # fmt: skip
-    return [History(row) for row in rows]
 
 
 class Said:

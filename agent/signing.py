@@ -4,7 +4,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from agent import signals
+from agent import heard, signals
 from server.wire.keys import digest, fingerprint
 from server.wire.messages import Signed
 from server.wire.signals import LONGEST_CHAIN, BadSignal, Cause, Signal, read, sign
@@ -142,7 +142,7 @@ class Signer:
         found: dict[tuple[bytes, int, int], Cause] = {}
         if not row.causes:
             return ()
-        for origin, epoch, seq, name, body in signals.causes_of(self._memory.state, row.causes):
+        for origin, epoch, seq, name, body in heard.causes_of(self._memory.state, row.causes):
             with suppress(BadSignal):  # it was verified; who can change our state is not stopped
                 for cause in read(body).causes if body else ():
                     found.setdefault((cause.origin, cause.epoch, cause.seq), cause)

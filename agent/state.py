@@ -153,13 +153,13 @@ class State:
                 db.execute("ROLLBACK")
                 return False
             if act is not None:
-                from agent import signals
+                from agent import acts
 
-                if not signals.untouched(db, act.path, act.needs):
+                if not acts.untouched(db, act.path, act.needs):
                     db.execute("ROLLBACK")
                     return False
                 if act.once:
-                    signals.consume(db, act.path, act.needs, "begun", self.milliseconds())
+                    acts.consume(db, act.path, act.needs, "begun", self.milliseconds())
             db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?)", (key, *holder))
             db.execute("COMMIT")
             return True
@@ -177,12 +177,12 @@ class State:
             db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (key, when))
             db.execute("DELETE FROM holders WHERE key = ?", (key,))
             if act is not None:
-                from agent import signals
+                from agent import acts
 
                 if ending:
-                    signals.consume(db, act.path, act.needs, ending, self.milliseconds())
+                    acts.consume(db, act.path, act.needs, ending, self.milliseconds())
                 elif act.once:
-                    signals.spare(db, act.path, act.needs)
+                    acts.spare(db, act.path, act.needs)
             db.execute("COMMIT")
             return True
 
@@ -196,11 +196,11 @@ class State:
 
     def give_up(self, act: "Act") -> None:
         """Write down at once that what ACT began was interrupted: its signals are consumed."""
-        from agent import signals
+        from agent import acts
 
         def work(db: "Connection") -> None:
             db.execute("BEGIN IMMEDIATE")
-            signals.consume(db, act.path, act.needs, "interrupted", self.milliseconds())
+            acts.consume(db, act.path, act.needs, "interrupted", self.milliseconds())
             db.execute("COMMIT")
 
         self.do(work, None)

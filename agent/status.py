@@ -6,7 +6,7 @@ What only the daemon knows is asked of it; the rest is in the state, and is show
 import os
 import time
 
-from agent import history, signals
+from agent import acts, heard, history
 from agent.control import ask
 from agent.roles import EXECD
 
@@ -14,9 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agent.heard import Met
     from agent.log import Log
     from agent.options import Settings
-    from agent.signals import Met
     from agent.state import State
 
     Row = dict[str, Any]
@@ -39,8 +39,7 @@ def main(settings: "Settings", log: "Log") -> int:
         "runs": history.last(state, RUNS),
         "peers": peers(settings, log, state),
         "waits": [
-            {"path": path, "until": until, "class": name}
-            for path, until, name in signals.waits(state)
+            {"path": path, "until": until, "class": name} for path, until, name in acts.waits(state)
         ],
     }
     state.close()
@@ -73,9 +72,9 @@ def peers(settings: "Settings", log: "Log", state: "State") -> "list[Row]":
         known = Store(f"{settings.workdir}/ppkeys", int(settings.now)).trust().peers
     except (BadKey, OSError) as error:
         log("error", f"cannot read whom this host trusts: {error}")
-    met = signals.contacts(state)
+    met = heard.contacts(state)
     asked: dict[str, int] = {}
-    for _, _, peer, at in signals.asked(state, int(settings.now * 1000)):
+    for _, _, peer, at in heard.asked(state, int(settings.now * 1000)):
         asked[peer] = max(asked.get(peer, 0), at)
     rows = []
     for peer in sorted({*known, *met}, key=lambda one: known[one].label if one in known else one):

@@ -7,7 +7,7 @@ promises, and what the state says of signals, is put together here.
 import re
 import time
 
-from agent import signals
+from agent import heard, signals
 from agent.contacts import WRONG_CLOCK
 from agent.exchange import CALLS, step_of, text_of
 from policy.context import Frame, Scope, scope_key
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.exchange import Exchange
+    from agent.heard import Heard
     from agent.log import Log
     from agent.options import Settings
     from agent.run import Run
-    from agent.signals import History
     from policy.context import Context
     from policy.plan import Written
     from policy.provenance import Signal
@@ -105,7 +105,7 @@ def _source(
 
 def _off(run: "Run", peer: str) -> str:
     """What is to be said of the clock of PEER, if it is off by much."""
-    met = signals.contacts(run.state).get(peer) if run.state is not None else None
+    met = heard.contacts(run.state).get(peer) if run.state is not None else None
     if met is None or abs(met.skew) < WRONG_CLOCK:
         return ""
     side = "ahead of" if met.skew > 0 else "behind"
@@ -116,7 +116,7 @@ def _contact(run: "Run", exchange: "Exchange", peer: str, theirs: str) -> tuple[
     """A word for how it stands with the class THEIRS of PEER, and a sentence."""
     now = exchange.now()
     state = run.state
-    met = signals.contacts(state).get(peer) if state is not None else None
+    met = heard.contacts(state).get(peer) if state is not None else None
     keys = {it.id for it in exchange.trusted().values() if it.label == exchange.label(peer)}
     mine = [it for it in _history(run) if it.origin in keys and it.name == theirs]
     if met is not None and any(it.epoch == met.spoiled for it in mine):
@@ -140,11 +140,11 @@ def _contact(run: "Run", exchange: "Exchange", peer: str, theirs: str) -> tuple[
     )
 
 
-def _history(run: "Run") -> "list[History]":
+def _history(run: "Run") -> "list[Heard]":
     """What was received."""
     if run.state is None:
         return []
-    return signals.history(run.state, run.exchange().now())
+    return heard.history(run.state, run.exchange().now())
 
 
 def _own(run: "Run", name: str) -> "list[dict[str, Any]]":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent import inbox, signals
+from agent import heard, inbox, signals
 from agent.state import State
 from server.wire.keys import Identity
 from server.wire.signals import Signal, sign
@@ -45,7 +45,7 @@ class Site:
         self.seq = dict.fromkeys(self.identities, 0)
         self.state = State(f"{self.base}/state/agent.db", lambda *_: None, NOW)
         for identity in self.identities.values():
-            signals.met(self.state, identity.id, int(NOW) * 1000, live=True)
+            heard.met(self.state, identity.id, int(NOW) * 1000, live=True)
 
     def say(
         self, label: str, name: str, *, kind: str = "event", first: int = 0, minutes: int = 10
@@ -60,7 +60,7 @@ class Site:
         )  # fmt: skip
         batch = inbox.verify(identity.public, [sign(identity, signal)], now, now)
         assert not batch.bad
-        assert signals.receive(self.state, identity.id, batch.keep, (EPOCH, seq, 0), now)
+        assert heard.receive(self.state, identity.id, batch.keep, (EPOCH, seq, 0), now)
         return seq
 
     def run(self, sections: str, *, asks: str = ASK) -> list[str]:

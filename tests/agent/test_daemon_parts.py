@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import ValidationError
 
-from agent import clock, controls, history, outputs, receiving, signals, signing, status
+from agent import (
+    acts,
+    clock,
+    controls,
+    heard,
+    history,
+    outputs,
+    receiving,
+    signals,
+    signing,
+    status,
+)
 from agent.audit import Audit, verify
 from agent.children import Child
 from agent.contacts import Contacts
@@ -72,12 +83,12 @@ def memory(tmp_path: Path) -> Memory:
     return Memory(str(tmp_path / "agent.db"), lambda: NOW / 1000, Heard())
 
 
-def ground(memory: Memory, heard: Heard | None = None, workdir: str = "") -> Ground:
-    """What parts of a daemon stand on; what they say goes to HEARD."""
-    told: Any = heard or Heard()
+def ground(memory: Memory, told: Heard | None = None, workdir: str = "") -> Ground:
+    """What parts of a daemon stand on; what they say goes to TOLD."""
+    ears: Any = told or Heard()
     settings = Settings({"workdir": workdir, "file": "none"})
-    made = Ground(settings, told, memory, told, lambda: NOW / 1000)
-    made.audit = told
+    made = Ground(settings, ears, memory, ears, lambda: NOW / 1000)
+    made.audit = ears
     return made
 
 
@@ -181,8 +192,8 @@ def receive(
         granted=NOW, expires=NOW + HOUR, causes=causes,
     )  # fmt: skip
     made = sign(origin, signal)
-    incoming = signals.Incoming(signal, made.body, made.signature, HOUR)
-    assert signals.receive(memory.state, origin.id, [incoming], (1, seq, 1), NOW) is not None
+    incoming = heard.Incoming(signal, made.body, made.signature, HOUR)
+    assert heard.receive(memory.state, origin.id, [incoming], (1, seq, 1), NOW) is not None
     return origin.id, 1, seq
 
 
@@ -201,35 +212,35 @@ def test_causes_are_told_with_theirs(memory: Memory) -> None:
 @pytest.mark.parametrize("name", ["ping", "other"])
 def test_what_goes_in_a_circle_is_not_said(memory: Memory, name: str) -> None:
     """Ours led to theirs: theirs must not lead to ours again, though to something else."""
-    us, them, heard = Identity.new(), Identity.new(), Heard()
+    us, them, told = Identity.new(), Identity.new(), Heard()
     ours = Cause(digest(us.public), 1, 1, "ping")
     grant(memory, name, causes=(receive(memory, them, "pong", (ours,)),))
-    signer = Signer(ground(memory, heard))
+    signer = Signer(ground(memory, told))
     signer.own = signing.digests(us.public)
 
     batch = signer.look(us, NOW)
 
     assert (batch is None) == (name == "ping")
-    assert len(heard.events("circle")) == (name == "ping")
+    assert len(told.events("circle")) == (name == "ping")
     assert signals.unsigned(memory.state) == []
 
 
 def test_a_chain_ends_after_sixteen_causes(memory: Memory) -> None:
-    heard = Heard()
+    told = Heard()
     chain = tuple(Cause(bytes([n]) * 32, 1, n, "link") for n in range(16))
     grant(memory, "next", causes=(receive(memory, Identity.new(), "link", chain),))
 
-    assert Signer(ground(memory, heard)).look(Identity.new(), NOW) is None
-    assert "16" in heard.events("circle")[0]["reason"]
+    assert Signer(ground(memory, told)).look(Identity.new(), NOW) is None
+    assert "16" in told.events("circle")[0]["reason"]
 
 
 def test_runs_that_signals_started_grant_a_class_six_times_a_minute(memory: Memory) -> None:
-    heard, identity = Heard(), Identity.new()
+    told, identity = Heard(), Identity.new()
     for _ in range(8):
         grant(memory, "busy", woken=True)
     grant(memory, "busy")
     grant(memory, "calm", woken=True)
-    signer = Signer(ground(memory, heard))
+    signer = Signer(ground(memory, told))
 
     batch = signer.look(identity, NOW)
 
@@ -237,7 +248,7 @@ def test_runs_that_signals_started_grant_a_class_six_times_a_minute(memory: Memo
     assert [read(one.body).name for one in batch.signed] == ["busy"] * 6 + ["calm"]
     assert 0 < signer.waits <= 60
     assert len(signals.unsigned(memory.state)) == 3
-    assert heard.events("surplus")[0]["count"] == 3
+    assert told.events("surplus")[0]["count"] == 3
 
 
 def test_many_signals_are_signed_in_several_goes(memory: Memory) -> None:
@@ -278,7 +289,7 @@ class Receipt:
         self.receiver = receiving.Receiver(
             ground(memory, self.heard), self.stored.append, self.woken.append
         )
-        signals.ask(memory.state, [("Host1", "did_.*", self.peer.id)], NOW)
+        heard.ask(memory.state, [("Host1", "did_.*", self.peer.id)], NOW)
 
     def signal(self, name: str = "did_it", **more: Any) -> Signed:
         given = {
@@ -295,7 +306,7 @@ class Receipt:
         self.receiver.take(message, self.trust, NOW)
 
     def live(self) -> list[str]:
-        return [one.name for one in signals.live(self.memory.state, NOW)]
+        return [one.name for one in heard.live(self.memory.state, NOW)]
 
 
 def receiving_trust(peers: dict[str, Peer], revoked: frozenset[str] = frozenset()) -> Any:
@@ -315,7 +326,7 @@ def test_a_signal_is_kept_then_acknowledged_then_starts_a_run(receipt: Receipt) 
     assert receipt.live() == ["did_it"]
     assert receipt.stored == [1]
     assert receipt.woken == ["did_it of Host1"]
-    assert signals.contacts(receipt.memory.state)[receipt.peer.id].upto == 9
+    assert heard.contacts(receipt.memory.state)[receipt.peer.id].upto == 9
 
 
 @pytest.mark.parametrize("name", ["undid_it", "did"])
@@ -368,7 +379,7 @@ def test_what_is_left_is_counted_by_the_clock_of_the_origin(receipt: Receipt) ->
     receipt.take(receipt.signal("did_late", seq=2), skew=2 * HOUR, n=2)
 
     assert receipt.live() == ["did_it"]
-    assert signals.live(receipt.memory.state, NOW + 4999)
+    assert heard.live(receipt.memory.state, NOW + 4999)
     ends = receipt.memory.state.do(
         lambda db: db.execute("SELECT ends FROM received").fetchone()[0], 0
     )
@@ -408,7 +419,7 @@ def test_what_was_said_under_the_key_before_stays_what_it_was(receipt: Receipt) 
 
     receipt.take(signed, receipt.signal("did_more", seq=2), n=2)
 
-    found = signals.live(receipt.memory.state, NOW)
+    found = heard.live(receipt.memory.state, NOW)
     assert {one.name: one.origin for one in found} == {
         "did_it": old.id, "did_more": receipt.peer.id
     }  # fmt: skip
@@ -422,7 +433,7 @@ def test_a_number_with_two_meanings_ends_the_trust_in_an_epoch(receipt: Receipt)
 
     assert receipt.live() == []
     assert receipt.heard.events("equivocation")
-    assert signals.clear(receipt.memory.state, receipt.peer.id)
+    assert heard.clear(receipt.memory.state, receipt.peer.id)
     assert receipt.live() == ["did_this"]
 
 
@@ -463,9 +474,9 @@ def test_the_network_half_writes_no_more_than_it_has_to_into_the_log() -> None:
 # what peers say of our own log
 
 
-def executor(memory: Memory, heard: Heard, workdir: str) -> Executor:
+def executor(memory: Memory, told: Heard, workdir: str) -> Executor:
     """An executor whose network half was not started."""
-    stands = ground(memory, heard, workdir)
+    stands = ground(memory, told, workdir)
     policy = Policy(stands.settings, stands.log, controls=False)
     return Executor(stands, policy, lambda why: None, lambda: None)
 
@@ -473,17 +484,17 @@ def executor(memory: Memory, heard: Heard, workdir: str) -> Executor:
 def test_a_peer_is_believed_once_an_hour_that_our_log_was_put_back(
     memory: Memory, tmp_path: Path
 ) -> None:
-    heard = Heard()
+    told = Heard()
 
     async def claimed() -> list[int]:
-        made = executor(memory, heard, str(tmp_path))
+        made = executor(memory, told, str(tmp_path))
         before = made.signer.end(NOW)[0]
         for beyond in range(1, 4):
             made._rolled_back(inside.RolledBack(peer="SHA=1", epoch=before + 1000 * beyond, seq=1))
         return [before, made.signer.end(NOW)[0]]
 
     assert asyncio.run(claimed()) == [NOW, NOW + 1001]
-    assert [line["decision"] for line in heard.events("rollback")] == ["epoch", "no", "no"]
+    assert [line["decision"] for line in told.events("rollback")] == ["epoch", "no", "no"]
 
 
 def test_few_peers_in_all_are_believed_in_an_hour() -> None:
@@ -537,9 +548,9 @@ def test_a_file_that_cannot_be_read_takes_trust_from_nobody_else(own: Keys) -> N
 def test_peers_that_policy_asked_are_wanted(own: Keys, memory: Memory) -> None:
     entry = peer_of(own, "Host1")
     own.look()
-    heard = Heard()
-    signals.ask(memory.state, [("Host1", "did_.*", ""), ("nobody", ".*", "")], NOW)
-    contacts = Contacts(ground(memory, heard, str(own.path)), own)
+    told = Heard()
+    heard.ask(memory.state, [("Host1", "did_.*", ""), ("nobody", ".*", "")], NOW)
+    contacts = Contacts(ground(memory, told, str(own.path)), own)
 
     assert [(want.peer, want.globs, want.after) for want in contacts.wants() or ()] == [
         (entry.id, ("*",), 0)
@@ -572,19 +583,19 @@ def test_nobody_is_left_because_the_state_cannot_be_read(
 
 @pytest.mark.parametrize("there", [False, True])
 def test_a_key_that_cannot_be_used_is_not_called_missing(own: Keys, *, there: bool) -> None:
-    heard, key = Heard(), f"{own.path}/localhost.priv"
+    told, key = Heard(), f"{own.path}/localhost.priv"
     os.chmod(key, 0o644)
     if not there:
         os.unlink(key)
-    memory = Memory(f"{own.path}/../agent.db", lambda: NOW / 1000, heard)
+    memory = Memory(f"{own.path}/../agent.db", lambda: NOW / 1000, told)
 
     async def started() -> None:
-        executor(memory, heard, os.path.dirname(own.path)).start()
+        executor(memory, told, os.path.dirname(own.path)).start()
 
     asyncio.run(started())
 
-    assert bool(heard.events("error")) == there
-    assert bool(heard.events("warning")) == (not there)
+    assert bool(told.events("error")) == there
+    assert bool(told.events("warning")) == (not there)
 
 
 # the state
@@ -592,32 +603,32 @@ def test_a_key_that_cannot_be_used_is_not_called_missing(own: Keys, *, there: bo
 
 def test_who_writes_holds_us_up_for_a_moment_only(memory: Memory, tmp_path: Path) -> None:
     """And what we wanted to write meanwhile is written after that, in order."""
-    memory.write(lambda state: signals.met(state, "SHA=1", 1, live=True))
+    memory.write(lambda state: heard.met(state, "SHA=1", 1, live=True))
     with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
-        memory.write(lambda state: signals.met(state, "SHA=1", 2, reason="gone"))
-        memory.write(lambda state: signals.met(state, "SHA=1", 3, live=True))
+        memory.write(lambda state: heard.met(state, "SHA=1", 2, reason="gone"))
+        memory.write(lambda state: heard.met(state, "SHA=1", 3, live=True))
         assert time.monotonic() - begun < 2
         other.execute("ROLLBACK")
 
     memory._broken_at, memory._due = 1.0, 0.0  # long ago
     memory.changed()
 
-    found = signals.contacts(memory.state)["SHA=1"]
+    found = heard.contacts(memory.state)["SHA=1"]
     assert (found.live, found.at, found.failed) == (1, 3, 2)
 
 
 def test_a_wrong_clock_is_reported_once(own: Keys, memory: Memory, tmp_path: Path) -> None:
     entry = peer_of(own, "Host1")
     own.look()
-    heard = Heard()
-    contacts = Contacts(ground(memory, heard, str(own.path)), own)
+    told = Heard()
+    contacts = Contacts(ground(memory, told, str(own.path)), own)
 
     for skew in (1000, HOUR, HOUR, 0):
         contacts.visited(inside.Visited(peer=entry.id, address="127.0.0.1", skew=skew))
 
-    assert [line["reason"] for line in heard.events("clock")] == [
+    assert [line["reason"] for line in told.events("clock")] == [
         "3600 s ahead of ours", "right again"
     ]  # fmt: skip
 
@@ -758,10 +769,10 @@ class Wanted:
         self.why.append((why, woken))
 
 
-def due(memory: Memory, heard: Heard, **given: object) -> tuple[Due, Wanted]:
+def due(memory: Memory, told: Heard, **given: object) -> tuple[Due, Wanted]:
     """What makes counted runs due, on a command line with GIVEN."""
     runs: Any = Wanted()
-    made = ground(memory, heard)
+    made = ground(memory, told)
     for name, value in given.items():
         setattr(made.settings, name, value)
     return Due(made, runs), runs
@@ -770,7 +781,7 @@ def due(memory: Memory, heard: Heard, **given: object) -> tuple[Due, Wanted]:
 def test_a_lock_that_ends_starts_one_run(memory: Memory) -> None:
     judge, runs = due(memory, Heard())
     end = NOW // 1000 + 60
-    signals.wait(memory.state, [("main:job", end, "did_it"), ("main:other", end + 60, "did_it")])
+    acts.wait(memory.state, [("main:job", end, "did_it"), ("main:other", end + 60, "did_it")])
     judge.note_locks()
 
     for now in (end - 1, end, end + 1):
@@ -781,8 +792,8 @@ def test_a_lock_that_ends_starts_one_run(memory: Memory) -> None:
 
 
 def test_policy_says_when_and_how_runs_start(memory: Memory) -> None:
-    heard = Heard()
-    judge, runs = due(memory, heard)
+    told = Heard()
+    judge, runs = due(memory, told)
     body = {
         "schedule": ["any"], "exec_command": "/bin/true", "agent_expireafter": "5",
         "mailto": "ops@example.org",
@@ -792,7 +803,7 @@ def test_policy_says_when_and_how_runs_start(memory: Memory) -> None:
         judge.obey({"executor": body, "host": "web7", "share": 0.5})
 
     assert (runs.terms.command, runs.terms.silence, runs.terms.host) == ("/bin/true", 300.0, "web7")
-    assert len(heard.events("warning")) == 1, "mail is not there yet, said once"
+    assert len(told.events("warning")) == 1, "mail is not there yet, said once"
 
 
 def test_the_command_line_goes_before_policy(memory: Memory) -> None:
@@ -1091,10 +1102,10 @@ def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         says: list[Callable[[], None]] = [told.ready, told.reloading, told.stopping, told.alive]
         for say in says:
             say()
-        heard = [sock.recv(512).decode() for _ in range(4)]
+        told = [sock.recv(512).decode() for _ in range(4)]
 
-    assert heard[0].startswith("READY=1")
-    assert "RELOADING=1" in heard[1]
-    assert "MONOTONIC_USEC=" in heard[1]
-    assert heard[2:] == ["STOPPING=1", "WATCHDOG=1"]
+    assert told[0].startswith("READY=1")
+    assert "RELOADING=1" in told[1]
+    assert "MONOTONIC_USEC=" in told[1]
+    assert told[2:] == ["STOPPING=1", "WATCHDOG=1"]
     assert "NOTIFY_SOCKET" not in os.environ

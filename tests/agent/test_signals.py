@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import inbox, signals, state
+from agent import acts, heard, inbox, signals, state
 from agent.exchange import Act
 from server.wire.signals import Signal, sign
 from server.wire.trust import Store
@@ -226,7 +226,7 @@ def test_a_lock_longer_than_the_gap_holds_the_second_signal_until_it_ends(site: 
     first = site.run(job)
     site.say("HostA", "did_job")
     second = site.run(job)
-    waits = signals.waits(site.state)
+    waits = acts.waits(site.state)
 
     assert (first, second) == (["job"], [])
     assert [(until > NOW, names) for _, until, names in waits] == [(True, "did_job")]
@@ -256,7 +256,7 @@ def test_contact_is_told_from_what_matches(site: Site) -> None:
 
 def test_what_a_peer_said_counts_when_it_is_away(site: Site) -> None:
     site.say("HostA", "did_job")
-    signals.met(site.state, site.identities["HostA"].id, int(NOW) * 1000, reason="gone")
+    heard.met(site.state, site.identities["HostA"].id, int(NOW) * 1000, reason="gone")
     site.agent.now = NOW + 400  # later than an answer is current
 
     assert site.run(site.job("from_did_job.!asked_a")) == ["job"]
@@ -265,7 +265,7 @@ def test_what_a_peer_said_counts_when_it_is_away(site: Site) -> None:
 def test_a_run_remembers_what_it_asked_for(site: Site) -> None:
     site.run("")
 
-    asked = signals.asked(site.state, int(NOW) * 1000)
+    asked = heard.asked(site.state, int(NOW) * 1000)
     assert {(server, pattern) for server, pattern, _, _ in asked} == {
         ("HostA", "did.*"), ("HostB", "did.*"),
     }  # fmt: skip
@@ -332,7 +332,7 @@ def _begun(site: Site, action: str) -> str:
     site.run("")  # makes the policy's state
     path = "main:#h"
     site.state.do(
-        lambda db: signals.consume(
+        lambda db: acts.consume(
             db, path, [(site.identities["HostA"].id, EPOCH, 1)], "begun", int(NOW) * 1000
         ),
         None,
@@ -373,7 +373,7 @@ def test_once_writes_down_that_it_begins_before_it_does(site: Site) -> None:
     ran = site.run(f'commands:\n from_did_job::\n "{script}" action => once;')
 
     assert ran == ["begun"]
-    assert [how for how, _ in signals.consumptions(site.state).values()] == ["repaired"]
+    assert [how for how, _ in acts.consumptions(site.state).values()] == ["repaired"]
 
 
 def test_a_failed_one_may_be_tried_again_even_with_once(site: Site) -> None:
@@ -402,12 +402,12 @@ def test_what_another_run_has_acted_on_meanwhile_cannot_begin(site: Site) -> Non
 def test_a_peer_that_says_too_much_is_not_kept_whole(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signals, "MOST_OF_ONE", 3)
+    monkeypatch.setattr(heard, "MOST_OF_ONE", 3)
     for number in range(5):
         site.say("HostA", f"did_{number}")
     site.say("HostB", "did_job")
 
-    kept = [one.name for one in signals.live(site.state, int(NOW) * 1000)]
+    kept = [one.name for one in heard.live(site.state, int(NOW) * 1000)]
 
     assert sorted(kept) == ["did_0", "did_1", "did_2", "did_job"]
 
@@ -416,7 +416,7 @@ def test_what_is_older_than_we_remember_is_over_whatever_the_clock_of_its_origin
     site: Site,
 ) -> None:
     identity, now = site.identities["HostA"], int(NOW) * 1000
-    granted = now - signals.REMEMBERED - 1
+    granted = now - heard.REMEMBERED - 1
     old = Signal(
         origin=identity.public, epoch=EPOCH, seq=1, kind="event", name="did_job", first=1,
         run=bytes(16), granted=granted, expires=granted + MINUTE,
@@ -430,7 +430,7 @@ def test_what_is_older_than_we_remember_is_over_whatever_the_clock_of_its_origin
 def test_a_number_is_remembered_when_its_signal_is_over(site: Site) -> None:
     site.say("HostA", "did_job", minutes=1)
     late = (int(NOW) + 3 * 24 * 3600) * 1000
-    signals.prune(site.state, late)
+    heard.prune(site.state, late)
 
     rows: list[tuple[int, bytes]] = site.state.do(
         lambda db: db.execute("SELECT seq, body FROM received").fetchall(), []

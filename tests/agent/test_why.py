@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import signals, why
+from agent import heard, why
 from agent.log import Log
 from agent.options import Settings
 from tests.agent.driver import NOW
@@ -50,7 +50,7 @@ def test_never_received(site: Site) -> None:
 
 def test_no_contact(site: Site) -> None:
     for identity in site.identities.values():
-        signals.met(site.state, identity.id, int(NOW) * 1000, reason="refused")
+        heard.met(site.state, identity.id, int(NOW) * 1000, reason="refused")
     site.agent.now = NOW + 400
 
     found = explained(site)
