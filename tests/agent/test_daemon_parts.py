@@ -1102,10 +1102,10 @@ def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         says: list[Callable[[], None]] = [told.ready, told.reloading, told.stopping, told.alive]
         for say in says:
             say()
-        told = [sock.recv(512).decode() for _ in range(4)]
+        lines = [sock.recv(512).decode() for _ in range(4)]
 
-    assert told[0].startswith("READY=1")
-    assert "RELOADING=1" in told[1]
-    assert "MONOTONIC_USEC=" in told[1]
-    assert told[2:] == ["STOPPING=1", "WATCHDOG=1"]
+    assert lines[0].startswith("READY=1")
+    assert "RELOADING=1" in lines[1]
+    assert "MONOTONIC_USEC=" in lines[1]
+    assert lines[2:] == ["STOPPING=1", "WATCHDOG=1"]
     assert "NOTIFY_SOCKET" not in os.environ
