@@ -180,11 +180,12 @@ class Daemon:
     # signals
 
     def _rung(self) -> None:
-        """A run has said something."""
+        """A run has said something, or somebody has changed whom this host trusts."""
         with suppress(BlockingIOError):
             while self._bell.recv(64):
                 pass
         self._executor.sign()
+        self._executor.look()
         if self._events.watched:
             self._executor.consumed()
 

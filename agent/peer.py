@@ -1,5 +1,7 @@
 """`troth peer`: which hosts this one trusts."""
 
+from agent.signals import wake
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,7 @@ def main(settings: "Settings", log: "Log") -> int:
     except (BadAddress, BadKey, TrustError, OSError) as error:
         log("error", f"troth peer: {error}")
         return 1
+    wake(settings.workdir)  # whom an invitation is for may come before the daemon looks by itself
     return 0
 
 

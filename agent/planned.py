@@ -33,6 +33,7 @@ class Planned:
     def __init__(self, host: "Overlay") -> None:
         self.steps: list[Step] = []
         self.unknown = host.unknown  # commands that functions wanted the answers of
+        self.defined: set[tuple[str, str]] = set()  # for whoever asks: bundle, class set in it
 
     def unsure(self, promise: "Promise") -> bool:
         """Whether PROMISE still holds references, which an answer unknown here may resolve."""

@@ -235,7 +235,13 @@ class Run:
         self._abort = words(self.control.get("abortclasses"))
         self._abandon = words(self.control.get("abortbundleclasses"))
         if self._abort or self._abandon:
-            self.ctx.defined_now = self.class_defined
+            others = self.ctx.defined_now
+
+            def told(name: str) -> None:
+                others(name)
+                self.class_defined(name)
+
+            self.ctx.defined_now = told
             for name in [*self.ctx.hard, *self.ctx.soft] if self._abort else ():
                 self.class_defined(name)
 

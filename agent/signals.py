@@ -192,7 +192,7 @@ def prune(state: "State", now: int) -> None:
 
 
 def wake(workdir: str) -> bool:
-    """Tell the executor of WORKDIR that there is something to sign; whether it hears."""
+    """Tell the executor of WORKDIR to look at what is new; whether it hears."""
     from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, socket
 
     bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK)

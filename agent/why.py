@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from policy.provenance import Signal
 
 NOT_HERE = 1
+DEFINING = ("expression", "and", "or", "xor", "not")
 SILENT = ("vars", "meta", "defaults", "roles", "access")
 ANY = "\0"  # what a variable stands for
 LEAST = 3  # letters that have to be known of a name
@@ -61,14 +62,22 @@ def rehearsed(settings: "Settings", log: "Log") -> "Run | None":
     quiet = type(settings)({**settings.__dict__, "plan": True, "no_locks": False})
     run = life.prepare(quiet, host, log)
     run.planned = Planned(host)
+    ctx, defined = run.ctx, run.planned.defined
+    ctx.defined_now = lambda name: defined.add((_key(ctx.frame), name))
     return None if life.execute(run) else run
+
+
+def _key(frame: "Frame") -> str:
+    """What the bundle of FRAME is called."""
+    return scope_key(frame.namespace, frame.bundle)
 
 
 def explained(run: "Run", name: str) -> "dict[str, Any]":
     """What is known of the class NAME: where it could come from, who waits for it, and why."""
     exchange = run.exchange()
     names = {name, *_derived(run, name)}
-    sources = [_source(run, exchange, call, name) for call in exchange.calls]
+    roots = _roots(run, {name})
+    sources = [_source(run, exchange, call, root) for root in roots for call in exchange.calls]
     return {
         "class": name,
         "sources": [source for source in sources if source is not None],
@@ -172,14 +181,43 @@ def _written(run: "Run") -> "Iterator[Written]":
 
 def mentions(written: "Written", names: set[str], ctx: "Context") -> bool:
     """Whether the guard or a condition of WRITTEN mentions one of the classes NAMES."""
+    return any(_meets(word, name) for word in _words(written, ctx) for name in names)
+
+
+def _words(written: "Written", ctx: "Context") -> set[str]:
+    """The classes that the guard and the conditions of WRITTEN mention."""
     texts = [_spelled(written.guard)] if written.guard is not None else []
     for attribute, value in written.attributes:
-        if attribute == "if" or (
-            written.type == "classes" and attribute in ("expression", "and", "or", "xor", "not")
-        ):
+        if attribute == "if" or (written.type == "classes" and attribute in DEFINING):
             texts.append(_expanded(written, value, ctx))
-    found = {word for text in texts for word in WORD.findall(text)}
-    return any(_meets(word, name) for word in found for name in names)
+    return {word for text in texts for word in WORD.findall(text)}
+
+
+def _roots(run: "Run", names: set[str]) -> list[str]:
+    """Which classes of peers NAMES are, or follow from; in order."""
+    found = set(names)
+    while True:
+        more = {
+            word
+            for written in _written(run)
+            if written.type == "classes" and any(_meets(_promised(written), name) for name in found)
+            for word in _words(written, run.ctx)
+        }
+        if more <= found:
+            return sorted(name for name in found if _comes(run, name))
+        found |= more
+
+
+def _promised(written: "Written") -> str:
+    """The class that WRITTEN sets, as far as its name is known."""
+    return REFERENCE.sub(ANY, text_of(written.promiser))
+
+
+def _comes(run: "Run", name: str) -> bool:
+    """Whether a peer that is asked would bring the class NAME."""
+    return ANY not in name and any(
+        name.startswith(f"{prefix}_") for _, _, prefix in run.exchange().calls
+    )
 
 
 def _meets(word: str, name: str) -> bool:
@@ -227,7 +265,7 @@ def _derived(run: "Run", name: str) -> set[str]:
     found: set[str] = set()
     while True:
         more = {
-            REFERENCE.sub(ANY, text_of(written.promiser))
+            _promised(written)
             for written in _written(run)
             if written.type == "classes" and mentions(written, {name, *found}, run.ctx)
         }
@@ -265,28 +303,29 @@ def _standing(run: "Run", exchange: "Exchange", written: "Written", name: str) -
         return "running", "is being acted on now, by another run"
     if locked:
         return "locked", f"has a signal, but its lock lasts until {moment(locked[0] * 1000)}"
-    alive = _alive(exchange, name)
     done = _ends(exchange, step)
-    stale = [word for word in _words(written) if word != name and _acted(exchange, word, done)]
-    missing = [*_missing(run, written, name), *[f"a new '{word}'" for word in stale]]
-    also = f", also for {', '.join(missing)}" if missing else ""
-    if alive and alive <= done.keys():
-        when, how = max(done[signal] for signal in alive)
-        return "consumed", f"has acted on it already, at {moment(when)}: {how}{also}"
+    targets = _alive(exchange, _roots(run, {name}))
+    if targets and targets <= done.keys():
+        when, how = max(done[signal] for signal in targets)
+        return "consumed", f"has acted on it already, at {moment(when)}: {how}"
+    others = _roots(run, _words(written, run.ctx))
+    missing = _missing(run, written)
+    if targets:  # what it did not act on yet: what else has to come?
+        stale = [root for root in others if _alive(exchange, [root]) <= done.keys()]
+        missing += [f"a new '{root}'" for root in stale]
+    also = f"waits for {', '.join(missing)}" if missing else "waits for the signal"
     if written.type not in ("commands", "methods") and not missing:
         return "converges", "is kept whenever the class is set"
-    if alive and also:
-        return "waits", f"has a signal that it did not act on yet, but waits{also}"
-    return "waits", f"waits{also}" if also else "waits for the signal"
+    return "waits", f"has a signal that it did not act on yet, and {also}" if targets else also
 
 
-def _alive(exchange: "Exchange", name: str) -> "frozenset[Signal]":
-    """The live signals that a peer brings as the class NAME."""
+def _alive(exchange: "Exchange", names: list[str]) -> "frozenset[Signal]":
+    """The live signals that peers bring as the classes NAMES."""
     return frozenset(
         live.signal
         for live in exchange.live()
         for _, _, prefix in exchange.calls
-        if f"{prefix}_{live.name.replace(':', '_')}" == name
+        if f"{prefix}_{live.name.replace(':', '_')}" in names
     )
 
 
@@ -299,32 +338,23 @@ def _ends(exchange: "Exchange", step: str) -> "dict[Signal, tuple[int, str]]":
     return found
 
 
-def _acted(exchange: "Exchange", word: str, done: "dict[Signal, tuple[int, str]]") -> bool:
-    """Whether the class WORD is brought by signals all of which are DONE."""
-    alive = _alive(exchange, word)
-    return bool(alive) and alive <= done.keys()
-
-
-def _words(written: "Written") -> list[str]:
-    """The words in the guard of WRITTEN, as far as they are known."""
-    if written.guard is None:
-        return []
-    return [word for word in WORD.findall(_spelled(written.guard)) if ANY not in word]
-
-
 def _leads(path: str, step: str) -> bool:
     """Whether STEP, whatever its iteration, is on the call path PATH."""
     return any(re.sub(r"\[.*\]$", "", part) == step for part in path.split(CALLS))
 
 
-def _missing(run: "Run", written: "Written", name: str) -> list[str]:
-    """The other classes in the guard of WRITTEN that are not set here, the signal's left aside."""
+def _missing(run: "Run", written: "Written") -> list[str]:
+    """What the guard of WRITTEN wants that is not set here and that no peer brings."""
+    if written.guard is None or run.planned is None:
+        return []
+    words = {word for word in WORD.findall(_spelled(written.guard)) if ANY not in word}
     return sorted(
-        {
-            f"'{word}'"
-            for word in _words(written)
-            if word != name and not run.ctx.defined(word) and not _negated(word, written.guard)
-        }
+        f"'{word}'"
+        for word in words
+        if not run.ctx.defined(word)
+        and (written.bundle.key, word) not in run.planned.defined
+        and not _negated(word, written.guard)
+        and not _roots(run, {word})
     )
 
 

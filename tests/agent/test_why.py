@@ -144,3 +144,22 @@ def test_what_must_be_absent_is_not_waited_for(site: Site) -> None:
 
     (promise,) = explained(site)["promises"]
     assert "stopped" not in promise["said"]
+
+
+def test_a_class_that_follows_from_others_is_told_by_what_it_follows_from(site: Site) -> None:
+    rule = 'classes:\n "all" and => { "from_did_job", "from_did_two" };\n'
+    site.run(rule + site.job("all"))
+    site.say("HostA", "did_job")
+
+    found = explained(site, "all")
+
+    assert {source["class"] for source in found["sources"]} == {"did_job", "did_two"}
+    assert found["promises"][0]["said"].endswith("waits for a new 'from_did_two'")
+
+
+def test_a_class_that_the_bundle_has_set_is_not_waited_for(site: Site) -> None:
+    rule = 'classes:\n "ready" expression => "any";\n'
+    site.run(rule + site.job(f"ready.{NAME}"))
+
+    (promise,) = explained(site)["promises"]
+    assert "ready" not in promise["said"]
