@@ -7,7 +7,6 @@ half what is granted, who is trusted and whom to visit, and answers its question
 import asyncio
 import json
 import time
-from collections import deque
 from contextlib import suppress
 
 from agent import acts, clock, heard, signals
@@ -17,7 +16,7 @@ from agent.granted import Policy
 from agent.network import Network
 from agent.receiving import Receiver, wakeful
 from agent.roles import listening
-from agent.signing import Signer, digests
+from agent.signing import Rates, Signer, digests
 from agent.trusting import Keys
 from server.wire import inside, keys
 from server.wire.messages import Signed
@@ -64,7 +63,8 @@ class Executor:
         self._unsure = False  # whether it may have to be told another one
         self._offset = clock.offset()  # of the clock of this host, as the network half knows it
         ground.events.begun = self.watched
-        self._claims = Claims()
+        # whoever is let in can claim what it likes, and another epoch makes renewals look new
+        self._claims = Rates(HOUR, 1, CLAIMS)
         self._reports: dict[int, asyncio.Future[bytes]] = {}
         self._later: asyncio.TimerHandle | None = None
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] = {}
@@ -387,7 +387,7 @@ class Executor:
         label = self.keys.label(message.peer)
         reason = f"it has seen {message.epoch}/{message.seq}, our log ends at {mine[0]}/{mine[1]}"
         far = message.epoch > now + FARTHEST_EPOCH
-        if far or not self._claims.believe(message.peer, time.monotonic()):
+        if far or not self._claims.allow(message.peer, time.monotonic()):
             self._audit("rollback", peer=message.peer, label=label, decision="no", reason=reason)
             return
         self.signer.next_epoch(max(now, message.epoch + 1))
@@ -407,23 +407,6 @@ class Executor:
 
     def _ended(self, message: inside.Gone) -> None:
         """It ends; its death is heard of by itself."""
-
-
-class Claims:
-    """What peers were believed of our log in the last hour: whoever is let in can say what it
-    likes, and another epoch makes renewals look like new signals."""
-
-    def __init__(self) -> None:
-        self._believed: deque[tuple[float, str]] = deque()
-
-    def believe(self, peer: str, now: float) -> bool:
-        """Whether to believe PEER once more; if so, it counts."""
-        while self._believed and now - self._believed[0][0] >= HOUR:
-            self._believed.popleft()
-        if len(self._believed) >= CLAIMS or any(known == peer for _, known in self._believed):
-            return False
-        self._believed.append((now, peer))
-        return True
 
 
 NOTED = (

@@ -1,7 +1,7 @@
 """What runs say is numbered and signed here: on disk before anybody sees it (SIGNALS.md §3)."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 
 from agent import heard, signals
@@ -40,7 +40,7 @@ class Signer:
         self._memory = ground.memory
         self._audit = ground.audit
         self._end: tuple[int, int] | None = None  # of the log: only we write it
-        self._rates = Rates()
+        self._rates = Rates(MINUTE, A_CLASS, ALL)  # of runs that a signal started
         self._surplus = 0
         self.own: frozenset[bytes] = frozenset()  # the digests of our keys, old ones too
         self.waits = 0.0  # seconds after which to look again, 0 if nothing is left
@@ -152,32 +152,30 @@ class Signer:
 
 
 class Rates:
-    """How much runs that a signal started have granted in the last minute."""
+    """What was allowed in the last SECONDS: of each name at most EACH, and MOST in all."""
 
-    def __init__(self) -> None:
-        self._all: deque[float] = deque()
-        self._classes: dict[str, deque[float]] = {}
+    def __init__(self, seconds: float, each: int, most: int) -> None:
+        self._seconds = seconds
+        self._each = each
+        self._most = most
+        self._allowed: deque[tuple[float, str]] = deque()
 
     def allow(self, name: str, now: float) -> bool:
-        """Whether the class NAME may be granted once more; if so, it counts."""
-        if len(self._classes) > ALL:
-            self._classes = {key: times for key, times in self._classes.items() if times}
-        mine = self._classes.setdefault(name, deque())
-        for times in (mine, self._all):
-            while times and now - times[0] >= MINUTE:
-                times.popleft()
-        if len(mine) >= A_CLASS or len(self._all) >= ALL:
+        """Whether NAME is allowed once more; if so, it counts."""
+        allowed = self._allowed
+        while allowed and now - allowed[0][0] >= self._seconds:
+            allowed.popleft()
+        if len(allowed) >= self._most or sum(it == name for _, it in allowed) >= self._each:
             return False
-        mine.append(now)
-        self._all.append(now)
+        allowed.append((now, name))
         return True
 
     def pause(self, now: float) -> float:
         """After how many seconds the next may be allowed."""
-        full = [times[0] for times in self._classes.values() if len(times) >= A_CLASS]
-        if len(self._all) >= ALL:
-            full.append(self._all[0])
-        return max(0.05, min(full, default=now) + MINUTE - now)
+        counts = Counter(name for _, name in self._allowed)
+        full = len(self._allowed) >= self._most
+        times = [at for at, name in self._allowed if full or counts[name] >= self._each]
+        return max(0.05, min(times, default=now) + self._seconds - now)
 
 
 def digests(*keys: bytes) -> frozenset[bytes]:

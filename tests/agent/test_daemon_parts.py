@@ -32,7 +32,7 @@ from agent.audit import Audit, verify
 from agent.children import Child
 from agent.contacts import Contacts
 from agent.due import Due
-from agent.executor import Claims, Executor
+from agent.executor import CLAIMS, Executor
 from agent.granted import Policy
 from agent.ground import Ground
 from agent.memory import Memory
@@ -264,12 +264,20 @@ def test_many_signals_are_signed_in_several_goes(memory: Memory) -> None:
 
 
 def test_rates_are_those_of_the_last_minute() -> None:
-    rates = Rates()
+    rates = Rates(60.0, signing.A_CLASS, signing.ALL)
 
     assert [rates.allow("c", 0.0) for _ in range(7)] == [True] * 6 + [False]
     assert rates.pause(10.0) == 50.0
     assert rates.allow("c", 60.0)
     assert sum(rates.allow(f"c{n}", 61.0) for n in range(70)) == 59
+
+
+def test_what_is_over_makes_nobody_look_again_at_once() -> None:
+    rates = Rates(60.0, 6, 60)
+    for name, at in (("before", 0.0), ("now", 120.0)):
+        assert all(rates.allow(name, at) for _ in range(6))
+
+    assert rates.pause(121.0) == 59.0
 
 
 # receiving
@@ -498,10 +506,10 @@ def test_a_peer_is_believed_once_an_hour_that_our_log_was_put_back(
 
 
 def test_few_peers_in_all_are_believed_in_an_hour() -> None:
-    claims = Claims()
+    claims = Rates(3600.0, 1, CLAIMS)
 
-    assert [claims.believe(f"p{n}", 0.0) for n in range(5)] == [True] * 3 + [False] * 2
-    assert [claims.believe("p0", at) for at in (3599.0, 3600.0)] == [False, True]
+    assert [claims.allow(f"p{n}", 0.0) for n in range(5)] == [True] * 3 + [False] * 2
+    assert [claims.allow("p0", at) for at in (3599.0, 3600.0)] == [False, True]
 
 
 # whom we trust, whom we visit
