@@ -20,7 +20,7 @@ from policy.strings import expandable, is_list_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from agent.log import Log
@@ -49,32 +49,40 @@ EXIT_FAILED = 1
 
 def main(settings: "Settings", log: "Log") -> int:
     """`troth access`: 0, or 1 and nothing on stdout if the policy cannot be evaluated."""
-    run = life.prepare(settings, Host(), log, component="server")
-    run.ctx.persist = nowhere
-    try:
-        found = grants(run)
-    except PolicyError as error:
-        log.mistakes(error)
+    found = evaluate(settings, log, "server", grants)
+    if found is None:
         return EXIT_FAILED
-    except (Fatal, load.Refused) as error:
-        log("error", str(error))
-        return EXIT_FAILED
-    except OSError as error:
-        log("error", f"{error.filename}: {error.strerror}")
-        return EXIT_FAILED
-    finally:
-        life.finish(run)
     log.show(as_json(found) if settings.json else as_table(found))
     return 0
 
 
-def nowhere(_name: str, _minutes: int, _timer: str, _tags: tuple[str, ...]) -> None:
+def evaluate(
+    settings: "Settings", log: "Log", component: str, find: "Callable[[Run], Row]"
+) -> "Row | None":
+    """What FIND says of the policy, which is loaded and has no effect; None if that cannot be said,
+    which is complained of."""
+    run = life.prepare(settings, Host(), log, component=component)
+    run.ctx.persist = _nowhere
+    try:
+        life.load_policy(run)
+        return find(run)
+    except PolicyError as error:
+        log.mistakes(error)
+    except (Fatal, load.Refused) as error:
+        log("error", str(error))
+    except OSError as error:
+        log("error", f"{error.filename}: {error.strerror}")
+    finally:
+        life.finish(run)
+    return None
+
+
+def _nowhere(_name: str, _minutes: int, _timer: str, _tags: tuple[str, ...]) -> None:
     """Where classes are stored when somebody only looks."""
 
 
 def grants(run: "Run") -> "Row":
     """What the policy of RUN grants. Raises PolicyError, Refused, Fatal, OSError."""
-    life.load_policy(run)
     if "domain" in run.control:
         from agent.facts.identity import qualify
 
@@ -368,7 +376,7 @@ def _setting(name: str, value: "Any", run: "Run") -> "Any":
 
 
 def as_json(found: "Row") -> str:
-    """The grants for a program: the same text while they are the same."""
+    """FOUND for a program: the same text while it is the same."""
     from json import dumps
 
     return dumps(found, indent=1) + "\n"

@@ -5,10 +5,8 @@ hard classes but those of the time, which the daemon knows better; `host`: the n
 `share`: between 0 and 1, the same for each start on this host, for the splay.
 """
 
-from agent import access, life, schedule
-from agent.host import Host
+from agent import access, schedule
 from policy import load
-from policy.errors import Fatal, PolicyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,25 +22,10 @@ EXIT_FAILED = 1
 
 def main(settings: "Settings", log: "Log") -> int:
     """`troth controls`: 0, or 1 and nothing on stdout if the policy cannot be evaluated."""
-    run = life.prepare(settings, Host(), log, component="executor")
-    run.ctx.persist = access.nowhere
-    try:
-        life.load_policy(run)
-        found = controls(run)
-    except PolicyError as error:
-        log.mistakes(error)
+    found = access.evaluate(settings, log, "executor", controls)
+    if found is None:
         return EXIT_FAILED
-    except (Fatal, load.Refused) as error:
-        log("error", str(error))
-        return EXIT_FAILED
-    except OSError as error:
-        log("error", f"{error.filename}: {error.strerror}")
-        return EXIT_FAILED
-    finally:
-        life.finish(run)
-    from json import dumps
-
-    log.show(dumps(found, indent=1) + "\n")
+    log.show(access.as_json(found))
     return 0
 
 
