@@ -65,6 +65,10 @@ def evaluate(
     run.ctx.persist = _nowhere
     try:
         life.load_policy(run)
+        if "domain" in run.control:
+            from agent.facts.identity import qualify
+
+            qualify(run.control["domain"], run.ctx.hard, run.ctx.facts)  # type: ignore[arg-type]  # as gathered
         return find(run)
     except PolicyError as error:
         log.mistakes(error)
@@ -83,10 +87,6 @@ def _nowhere(_name: str, _minutes: int, _timer: str, _tags: tuple[str, ...]) -> 
 
 def grants(run: "Run") -> "Row":
     """What the policy of RUN grants. Raises PolicyError, Refused, Fatal, OSError."""
-    if "domain" in run.control:
-        from agent.facts.identity import qualify
-
-        qualify(run.control["domain"], run.ctx.hard, run.ctx.facts)  # type: ignore[arg-type]  # as gathered
     frames = _prepared(run)
     access: list[Row] = []
     roles: list[Row] = []

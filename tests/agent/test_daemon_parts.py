@@ -1057,6 +1057,16 @@ def test_policy_tells_of_the_daemon_without_being_evaluated_in_it(
     assert program("troth", "controls", policy("bundle agent")).returncode == 1
 
 
+def test_the_schedule_knows_the_domain_that_policy_gives(
+    program: Program, policy: Callable[[str], str]
+) -> None:
+    text = 'bundle agent main { } body common control { domain => "far.example"; }'
+    found = json.loads(program("troth", "controls", policy(text)).stdout)
+
+    assert found["host"].endswith(".far.example")
+    assert "far_example" in found["classes"]
+
+
 def test_without_a_daemon_the_state_is_shown(program: Program) -> None:
     shown = program("troth", "status", "--json")
     listed = program("troth", "signal", "list", "--json")
