@@ -6,7 +6,6 @@ where NAME is a text or again a cat, and RAW the two brackets that it stood in: 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, TypeAlias
 
     # a constant is itself (str); all else is a tuple headed by its operator
@@ -31,20 +30,15 @@ def closing(text: str, start: int) -> int:
     return -1
 
 
-def _closes(text: str) -> "Callable[[int], int]":
-    """As `closing` of TEXT, for many places: what does not close is looked for only once."""
-    known: dict[str, dict[int, int]] = {}
-
-    def find(start: int) -> int:
-        opener = text[start]
-        if opener in known:
-            return known[opener].get(start, -1)
-        end = closing(text, start)
-        if end < 0:
-            known[opener] = _pairs(text, opener, start)
-        return end
-
-    return find
+def _closes(text: str, start: int, known: dict[str, dict[int, int]]) -> int:
+    """As `closing`; once a bracket does not close, all of its kind are KNOWN from then on."""
+    opener = text[start]
+    if opener in known:
+        return known[opener].get(start, -1)
+    end = closing(text, start)
+    if end < 0:
+        known[opener] = _pairs(text, opener, start)
+    return end
 
 
 def _pairs(text: str, opener: str, start: int) -> dict[int, int]:
@@ -83,7 +77,7 @@ def parse(text: str, depth: int = 0) -> "Rval":
     if "$" not in text or depth == DEEPEST:
         return text
     parts: list[Rval] = []
-    closes = _closes(text)
+    known: dict[str, dict[int, int]] = {}
     plain = at = 0
     while True:
         at = text.find("$", at)
@@ -92,7 +86,7 @@ def parse(text: str, depth: int = 0) -> "Rval":
         if text[at + 1 : at + 2] not in _CLOSING or not text[at + 1 : at + 2]:
             at += 1
             continue
-        end = closes(at + 1)
+        end = _closes(text, at + 1, known)
         if end < 0:
             at += 2
             continue
@@ -137,11 +131,11 @@ def expandable(text: str) -> bool:
     `$(this)`, `$(this.k)` and `$(this.v)` wait for a map function, and `$(/bin/x)` is none.
     """
     at = text.find("$")
-    closes = _closes(text)
+    known: dict[str, dict[int, int]] = {}
     while at >= 0:
         opener = text[at + 1 : at + 2]
         if opener == "(" or opener == "{":
-            end = closes(at + 1)
+            end = _closes(text, at + 1, known)
             if end > 0 and not _waits(text[at + 2 : end]):
                 return True
         at = text.find("$", at + 1)
