@@ -21,6 +21,10 @@ class Failed(Unresolved):
     """A function was called and has no value to give. What it had to say is in the log already."""
 
 
+class Unusable(Exception):
+    """What a function was to work with is of no use. The message is for the log; the call fails."""
+
+
 class Fatal(Exception):
     """The run cannot go on: bad data that no later pass can mend. Exit status 1."""
 

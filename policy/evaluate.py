@@ -11,8 +11,7 @@ An rval is a `str` (a constant) or a tuple headed by its operator:
     ("option", value, attribute, words)   what must turn out to be one of these words
 """
 
-from policy.errors import Failed, Fatal, Unresolved
-from policy.regexp import BadPattern
+from policy.errors import Failed, Fatal, Unresolved, Unusable
 from policy.strings import expandable, is_list_reference
 
 TYPE_CHECKING = False
@@ -188,10 +187,10 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
 
 
 def _called(function: "Any", name: str, args: "Sequence[Any]", ctx: "Context") -> "Any":
-    """What the FUNCTION called NAME makes of ARGS. A search that is given up fails it."""
+    """What the FUNCTION called NAME makes of ARGS. A pattern whose search is given up fails it."""
     try:
         return function(ctx, *args)
-    except BadPattern as bad:
+    except Unusable as bad:
         ctx.log("error", str(bad))
         raise Failed(name) from None
 

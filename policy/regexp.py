@@ -4,6 +4,8 @@ Where libpcre2 is missing, the standard library answers the patterns that mean t
 A pattern without metacharacters needs no engine.
 """
 
+from policy.errors import Unusable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy import pcre2, regexp_fallback
@@ -25,7 +27,7 @@ _LONGEST_HEAD = 64
 _MANY = 1000  # patterns are remembered; each takes some hundred octets
 
 
-class BadPattern(Exception):
+class BadPattern(Unusable):
     """The pattern means nothing, or its search was given up. The message is for the log."""
 
     def __init__(self, reason: str, pattern: bytes, at: int = 0) -> None:

@@ -81,6 +81,12 @@ def test_nothing_that_only_new_policy_needs(cached: frozenset[str]) -> None:
     assert cached & COMPILERS == set()
 
 
+def test_a_value_without_patterns_needs_no_regular_expressions() -> None:
+    code = "import sys, policy.evaluate; sys.exit('policy.regexp' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
 def test_nothing_of_others(cached: frozenset[str]) -> None:
     known = {name for name in cached if name.partition(".")[0] in OURS}
 
