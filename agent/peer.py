@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from agent.log import Log
     from agent.options import Settings
-    from server.wire.trust import Peer, Store
+    from server.wire.trust import Peer, Store, Trust
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 OVERLAP = "7d"  # how long peers trust a rotated key beside its successor
@@ -40,6 +40,18 @@ def main(settings: "Settings", log: "Log") -> int:
         return 1
     wake(settings.workdir)  # whom an invitation is for may come before the daemon looks by itself
     return 0
+
+
+def trusted(settings: "Settings", log: "Log") -> "Trust":
+    """Whom this host trusts; nobody if that cannot be read, which is complained of."""
+    from server.wire.peerfiles import BadKey
+    from server.wire.trust import Store, Trust
+
+    try:
+        return Store(f"{settings.workdir}/ppkeys", int(settings.now)).trust()
+    except (BadKey, OSError) as error:
+        log("error", f"cannot read whom this host trusts: {error}")
+        return Trust({}, frozenset())
 
 
 def _add(settings: "Settings", log: "Log", store: "Store", words: list[str]) -> None:

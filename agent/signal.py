@@ -6,6 +6,7 @@ import time
 
 from agent import acts, heard, signals
 from agent.log import octets
+from agent.peer import trusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from agent.log import Log
     from agent.options import Settings
     from agent.state import State
-    from server.wire.trust import Peer
 
     Row = dict[str, Any]
 
@@ -48,7 +48,8 @@ def main(settings: "Settings", log: "Log") -> int:
 def _list(settings: "Settings", log: "Log", _words: list[str]) -> int:
     """The signals that are there: ours, then those of peers, each in order."""
     state = _state(settings, log)
-    rows = listed(settings, state, {peer.id: peer.label for peer in _peers(settings, log)})
+    peers = trusted(settings, log).peers
+    rows = listed(settings, state, {peer.id: peer.label for peer in peers.values()})
     state.close()
     if settings.json:
         log.show(json.dumps(rows, indent=2))
@@ -185,16 +186,15 @@ def _why(settings: "Settings", log: "Log", words: list[str]) -> int:
 
 
 def _clear(settings: "Settings", log: "Log", words: list[str]) -> int:
-    """Use the signals of a peer again that used one number twice."""
-    peer = next(
-        (one for one in _peers(settings, log) if words[0] in (one.label, one.id, *one.addresses)),
-        None,
-    )
+    """Use the signals of a peer again that used one number twice, under whichever of its keys."""
+    trust = trusted(settings, log)
+    peer = trust.named(words[0])
     if peer is None:
         log("error", f"'{words[0]}' is no peer of this host")
         return EXIT_FAILED
+    keys = [one.id for one in trust.peers.values() if one.label == peer.label]
     state = _state(settings, log)
-    cleared = heard.clear(state, peer.id)
+    cleared = sum(heard.clear(state, key) for key in keys)  # all of them
     state.close()
     log.show(f"the signals of '{peer.label}' " + ("are used again" if cleared else "are used"))
     return 0
@@ -239,21 +239,6 @@ def _state(settings: "Settings", log: "Log") -> "State":
     from agent.state import State
 
     return State(f"{settings.workdir}/state/agent.db", log, int(settings.now))
-
-
-def _peers(settings: "Settings", log: "Log") -> "list[Peer]":
-    """Whom this host trusts."""
-    from server.wire.peerfiles import BadKey
-    from server.wire.trust import Store
-
-    try:
-        found = Store(f"{settings.workdir}/ppkeys", int(settings.now)).trust().peers
-    except (BadKey, OSError) as error:
-        log("error", f"cannot read whom this host trusts: {error}")
-        return []
-    return [peer for peer in found.values() if not peer.successor] + [
-        peer for peer in found.values() if peer.successor
-    ]
 
 
 # word: how many words follow at least and at most, which, and what does it

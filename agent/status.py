@@ -8,6 +8,7 @@ import time
 
 from agent import acts, heard, history
 from agent.control import ask
+from agent.peer import trusted
 from agent.roles import EXECD
 
 TYPE_CHECKING = False
@@ -64,23 +65,18 @@ def _asked(settings: "Settings", log: "Log", name: str | None) -> "Row | None":
 
 def peers(settings: "Settings", log: "Log", state: "State") -> "list[Row]":
     """The contact with each peer that is trusted, or that was contacted."""
-    from server.wire.peerfiles import BadKey
-    from server.wire.trust import Store
-
-    known = {}
-    try:
-        known = Store(f"{settings.workdir}/ppkeys", int(settings.now)).trust().peers
-    except (BadKey, OSError) as error:
-        log("error", f"cannot read whom this host trusts: {error}")
+    trust, now = trusted(settings, log), int(settings.now)
+    known = trust.peers
     met = heard.contacts(state)
     asked: dict[str, int] = {}
     for _, _, peer, at in heard.asked(state, int(settings.now * 1000)):
         asked[peer] = max(asked.get(peer, 0), at)
     rows = []
     for peer in sorted({*known, *met}, key=lambda one: known[one].label if one in known else one):
-        label = known[peer].label if peer in known else ""
+        one = known.get(peer)
         rows.append(
-            {"id": peer, "label": label, "trusted": peer in known, "asked": asked.get(peer, 0),
+            {"id": peer, "label": one.label if one else "", "asked": asked.get(peer, 0),
+             "trusted": bool(one and peer not in trust.revoked and one.current(now)),
              **_met(met.get(peer))}
         )  # fmt: skip
     return rows

@@ -24,6 +24,7 @@ from agent import (
     history,
     outputs,
     receiving,
+    signal,
     signals,
     signing,
     status,
@@ -40,6 +41,7 @@ from agent.notify import Notify
 from agent.options import Settings
 from agent.runs import Runs, Terms
 from agent.signing import Rates, Signer
+from agent.state import State
 from agent.timetable import Timetable, checked
 from agent.trusting import Keys
 from policy.classes import BadExpression
@@ -604,6 +606,47 @@ def test_a_key_that_cannot_be_used_is_not_called_missing(own: Keys, *, there: bo
 
     assert bool(told.events("error")) == there
     assert bool(told.events("warning")) == (not there)
+
+
+# what commands say of peers
+
+
+def asker(own: Keys, *words: str) -> tuple[Settings, State]:
+    """What a command with WORDS is given beside the keys of OWN, and the state that it finds."""
+    work = os.path.dirname(own.path)
+    settings = Settings({"workdir": work, "files": words, "now": NOW / 1000})
+    return settings, State(f"{work}/state/agent.db", Heard(), NOW // 1000)
+
+
+def test_what_was_said_twice_under_a_key_before_is_cleared_by_label(own: Keys) -> None:
+    old, new = Identity.new(), Identity.new()
+    for entry in (
+        Peer(id=old.id, label="Host1", key=old.public),
+        Peer(id=new.id, label="Host2", key=new.public),
+    ):
+        own.store().add(entry)
+    own.store()._rewrite(Peer(id=old.id, label="Host2", key=old.public, successor=new.id))
+    told: Any = Heard()
+    settings, state = asker(own, "clear", "Host2")
+    heard.met(state, old.id, NOW)
+    state.do(lambda db: db.execute("UPDATE contacts SET spoiled = 7"), None)
+
+    assert signal.main(settings, told) == 0
+    assert heard.contacts(state)[old.id].spoiled == -1
+    assert told.lines[-1][1]["text"] == "the signals of 'Host2' are used again"
+
+
+def test_who_is_revoked_is_not_shown_as_trusted(own: Keys) -> None:
+    good, bad = peer_of(own, "Host1"), peer_of(own, "Host2")
+    own.store().revoke(bad.id)
+    told: Any = Heard()
+    settings, state = asker(own)
+
+    rows = status.peers(settings, told, state)
+
+    assert [(row["id"], row["label"], row["trusted"]) for row in rows] == [
+        (good.id, "Host1", True), (bad.id, "Host2", False)
+    ]  # fmt: skip
 
 
 # the state
