@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from server.wire.inside import Received
     from server.wire.trust import Peer, Trust
 
+    Question = tuple[str, str, str, int]  # as heard.asked has it
+
 MOST_HELD = 256  # batches, while nothing can be kept
 
 
@@ -136,15 +138,19 @@ class Receiver:
 
     def _woken(self, peer: "Peer", names: list[str], now: int) -> None:
         """Ask for a run if one of the classes NAMES of PEER was asked for."""
-        if not names:
-            return
-        for server, pattern, asked, _ in heard.asked(self._memory.state, now):
-            if peer.id != asked and server not in (peer.label, peer.id, *peer.addresses):
-                continue
+        name = first_asked(heard.asked(self._memory.state, now), peer, names) if names else ""
+        if name:
+            self._wake(f"{name} of {peer.label}")
+
+
+def first_asked(questions: "list[Question]", peer: "Peer", names: list[str]) -> str:
+    """The first of the classes NAMES of PEER that a run has asked for, "" if none."""
+    for server, pattern, asked, _ in questions:
+        if asked == peer.id or server in (peer.label, peer.id, *peer.addresses):
             for name in names:
                 if matches(pattern, name):
-                    self._wake(f"{name} of {peer.label}")
-                    return
+                    return name
+    return ""
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -169,9 +175,6 @@ def wakeful(memory: "Memory", trust: "Trust", now: int) -> str:
         peer = trust.peers.get(live.origin)
         if peer is None or peer.id in trust.revoked:
             continue
-        for server, pattern, who, _ in asked:
-            if (who == peer.id or server in (peer.label, *peer.addresses)) and matches(
-                pattern, live.name
-            ):
-                return f"{live.name} of {peer.label}, before we started"
+        if first_asked(asked, peer, [live.name]):
+            return f"{live.name} of {peer.label}, before we started"
     return ""
