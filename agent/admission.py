@@ -7,11 +7,8 @@ import threading
 from contextlib import suppress
 
 from server.wire import inside, keys
-from server.wire.client import visit
-from server.wire.handshake import Closed
-from server.wire.peerfiles import BadKey
+from server.wire.client import UNREACHED, visit
 from server.wire.statements import rotation
-from server.wire.transport import BadAddress, Cut, Refused
 from server.wire.trust import TrustError
 
 TYPE_CHECKING = False
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from agent.trusting import Keys
     from server.wire.trust import Peer
 
-REFUSALS = (BadAddress, BadKey, Closed, Cut, Refused, TrustError, OSError)
+REFUSALS = UNREACHED
 VISIT_SECONDS = 10.0
 
 

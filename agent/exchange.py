@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.heard import Heard, Met
-    from agent.promise import Promise
     from agent.run import Run
     from policy.context import Frame
     from policy.plan import Written
@@ -22,19 +21,21 @@ if TYPE_CHECKING:
 
 PULL_SECONDS = 10.0
 CALLS = "→"  # between the steps of a call path
-ONCE, LEVEL = "once", "level"
 BEGUN = "begun"
 
 
 class Act:
-    """A promise that acts on signals: its call PATH, those that it NEEDS and has not consumed."""
+    """A promise that acts on signals: its call PATH, those that it NEEDS and has not consumed.
+
+    ONCE: a second try after an interrupted one is forbidden.
+    """
 
     __slots__ = ("needs", "once", "path")
 
-    def __init__(self, path: str, needs: "frozenset[Signal]", *, once: bool) -> None:
+    def __init__(self, path: str, needs: "frozenset[Signal]") -> None:
         self.path = path
         self.needs = needs
-        self.once = once
+        self.once = False
 
 
 class Exchange:
@@ -75,8 +76,8 @@ class Exchange:
 
     # asking
 
-    def ask(self, server: str, pattern: str, prefix: str) -> "list[Heard] | None":
-        """The live signals of the peer that policy calls SERVER; None if that is nobody we trust.
+    def ask(self, server: str, pattern: str, prefix: str) -> "Known | None":
+        """The peer that policy calls SERVER; None if that is nobody we trust.
 
         That PATTERN was asked for is remembered, so that the daemon keeps listening; PREFIX is for
         those who ask why.
@@ -85,8 +86,10 @@ class Exchange:
         if (server, pattern, prefix) not in self.calls:
             self.calls.append((server, pattern, prefix))
         self._asked[server, pattern] = peer.id if peer is not None else ""
-        if peer is None:
-            return None
+        return peer
+
+    def said_by(self, peer: "Known") -> "list[Heard]":
+        """The live signals of PEER."""
         keys = self.keys_of(peer)
         return [live for live in self.live() if live.origin in keys]
 
@@ -145,10 +148,8 @@ class Exchange:
     def _pull(self, peer: "Known") -> bool:
         """Ask PEER for its signals; whether it answered."""
         from agent import inbox
-        from server.wire.handshake import Closed
-        from server.wire.peerfiles import BadKey
-        from server.wire.transport import BadAddress, Cut, Refused
-        from server.wire.trust import Store, TrustError
+        from server.wire.client import UNREACHED
+        from server.wire.trust import Store
 
         state = self._state
         if state is None:
@@ -157,7 +158,7 @@ class Exchange:
             store = Store(f"{self._run.workdir}/ppkeys", self.now() // 1000)
             whole = store.trust().peers[peer.id]
             inbox.pull(state, store, whole, self._met().get(peer.id), PULL_SECONDS)
-        except (Closed, Cut, Refused, BadKey, BadAddress, TrustError, OSError) as error:
+        except UNREACHED as error:
             reason = str(error) or type(error).__name__
             self._run.log("info", f"no contact with '{peer.label}': {reason}")
             heard.met(state, peer.id, self.now(), reason=reason)
@@ -185,19 +186,16 @@ class Exchange:
             self._consumed = {} if self._state is None else acts.consumptions(self._state)
         return self._consumed
 
-    def act(self, promise: "Promise") -> "Act | None":
-        """What PROMISE, whose conditions hold, acts on; None if all of its signals are consumed."""
+    def act(self, written: "Written") -> Act:
+        """What WRITTEN, kept now, would act on."""
+        path = self.path(written)
+        needs = provenance.signals(self._run.ctx.because)
+        return Act(path, frozenset(it for it in needs if not self.consumed(path, it)))
+
+    def fresh(self, act: Act) -> bool:
+        """Whether the promise of ACT is to be kept by what it has not consumed."""
         ctx = self._run.ctx
-        path = self.path(promise.written)
-        if not provenance.fresh(ctx.because, lambda signal: self.consumed(path, signal), ctx):
-            return None
-        needs = provenance.signals(ctx.because)
-        action = promise.body("action") or {}
-        return Act(
-            path,
-            frozenset(signal for signal in needs if not self.consumed(path, signal)),
-            once=action.get("signals") == ONCE,
-        )
+        return provenance.fresh(ctx.because, lambda signal: self.consumed(act.path, signal), ctx)
 
     def done(self, act: Act, ending: str) -> None:
         """Remember in this run that ACT ended."""
@@ -206,19 +204,12 @@ class Exchange:
 
     def wait(self, path: str, until: int, formula: "Formula") -> None:
         """Note that the promise PATH, or one behind it, has a signal and a lock until UNTIL."""
-        ends = self.consumptions()
-        pending = [
-            signal
-            for signal in provenance.signals(formula)
-            if not any(
-                signal == done and (at == path or at.startswith(f"{path}{CALLS}"))
-                for at, done in ends
-            )
-        ]
+        behind = f"{path}{CALLS}"
+        done = {signal for at, signal in self.consumptions() if at == path or at.startswith(behind)}
+        pending = provenance.signals(formula) - done
         if pending:
-            names = {live.signal: live.name for live in self.live()}
-            text = ",".join(sorted({names.get(signal, "") for signal in pending}))
-            self.waits.append((path, until, text))
+            names = {live.name for live in self.live() if live.signal in pending}
+            self.waits.append((path, until, ",".join(sorted(names))))
 
     def path(self, written: "Written") -> str:
         """What names WRITTEN as it is kept now, whatever comments and attributes say."""

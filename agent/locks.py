@@ -136,10 +136,6 @@ class Locks:
         else:
             self._state.keep(key, self._state.clock())
 
-    def give_up(self, act: "Act") -> None:
-        """Write down that what ACT began was interrupted, and is not tried again."""
-        self._state.give_up(act)
-
 
 def started(pid: int) -> int:
     """When the process PID started, in ticks since the system did; 0 if it does not run."""

@@ -123,9 +123,11 @@ def _instance(written: "Written", run: "Run") -> Outcome:
     promiser = bound(written, ctx)
     if not permitted(written, ctx, run.done):
         return Outcome.SKIPPED
+    act = None
     if ctx.signalled:
-        promiser = _owing(written, promiser, run)
+        promiser, act = _owing(written, promiser, run)
     promise = Promise(written, promiser, written.constant or _attributes(written, run))
+    promise.act = act
     if _waits(promise, run) or not _acts(promise, run):
         return Outcome.SKIPPED
     identity = _identity(promise, run)
@@ -150,44 +152,44 @@ def _instance(written: "Written", run: "Run") -> Outcome:
     return outcome
 
 
-def _owing(written: "Written", promiser: str, run: "Run") -> str:
-    """Find out what WRITTEN owes to signals; its promiser, which may list them."""
+def _owing(written: "Written", promiser: str, run: "Run") -> "tuple[str, Act | None]":
+    """Find out what WRITTEN owes to signals: its promiser, which may list them, and what it acts on
+    if it acts on any."""
     from policy.provenance import both, of_promise, signals
 
     ctx = run.ctx
     ctx.this.pop("signals", None)
     ctx.because = both([ctx.frame.needs, of_promise(written, ctx)])
     if ctx.because is True:
-        return promiser
+        return promiser, None
     exchange = run.exchange()
-    needs = signals(ctx.because)
-    if written.type in ACTING:
-        path = exchange.path(written)
-        needs = frozenset(signal for signal in needs if not exchange.consumed(path, signal))
-    ctx.this["signals"] = exchange.told(needs)
-    return bound(written, ctx)
+    act = exchange.act(written) if written.type in ACTING else None
+    ctx.this["signals"] = exchange.told(act.needs if act else signals(ctx.because))
+    return bound(written, ctx), act
 
 
 def _acts(promise: Promise, run: "Run") -> bool:
     """Whether PROMISE converges, or has a signal to act on if it waits for any."""
-    if run.ctx.because is True or promise.type not in ACTING:
+    act = promise.act
+    if act is None:
         return True
-    action = promise.body("action") or {}
-    if action.get("signals") == "level":
+    how = (promise.body("action") or {}).get("signals")
+    if how == "level":
+        promise.act = None
         return True
     exchange = run.exchange()
-    promise.act = exchange.act(promise)
-    if promise.act is None:
+    if not exchange.fresh(act):
         what = f"{promise.type} promise '{promise.promiser}'"
         run.log("verbose", f"{what} has acted on the signals that it waits for")
         return False
-    interrupted = exchange.interrupted(promise.act) if promise.act.once else ()
-    if not interrupted or run.locks is None:
+    act.once = how == "once"
+    interrupted = exchange.interrupted(act) if act.once else ()
+    if not interrupted or run.locks is None or run.state is None:
         return True
     told = exchange.told(interrupted)
     run.log("error", f"'{promise.promiser}' was interrupted; it is not tried again for {told}")
-    run.locks.give_up(promise.act)
-    exchange.done(promise.act, "interrupted")
+    run.state.give_up(act)
+    exchange.done(act, "interrupted")
     fire(promise, Outcome.INTERRUPTED, run)
     run.counts[Outcome.INTERRUPTED] += 1
     return False

@@ -241,43 +241,26 @@ class State:
         now = self.clock()
         text = os.fsencode(",".join(tags))
 
-        def said(db: "Connection", expires: int) -> bool:
-            if source is None:
-                return False
-            from agent import signals
-
-            return signals.grant(db, name, source, self.milliseconds(), expires * 1000)
-
         def work(db: "Connection") -> tuple[str, bool]:
             db.execute("BEGIN IMMEDIATE")
             row = db.execute(
                 "SELECT expires, timer, tags FROM classes WHERE name = ?", (name,)
             ).fetchone()
-            left = (row[0] - now) // 60 if row else 0
-            if row and row[1] == "absolute" and now < row[0] and os.fsencode(row[2]) == text:
-                new = said(db, row[0])
-                db.execute("COMMIT")
-                return (
-                    f"Persistent class '{name}' is already in a preserved state --  "
-                    f"{left} minutes to go"
-                ), new
-            db.execute(
-                "INSERT OR REPLACE INTO classes VALUES (?, ?, ?, CAST(? AS TEXT))",
-                (name, now + 60 * minutes, timer, text),
-            )
-            new = said(db, now + 60 * minutes)
-            db.execute("COMMIT")
-            policy = "preserve" if timer == "absolute" else "reset"
-            if not row:
-                message = f"Creating persistent class '{name}' ({minutes} minutes, policy {policy})"
-            elif policy == "preserve":
-                message = f"Updating persistent class '{name}' ({minutes} minutes, policy preserve)"
-            else:
-                message = (
-                    f"Resetting persistent class '{name}' timer to {minutes} minutes "
-                    f"(was {left} minutes remaining)"
+            fixed = row and row[1] == "absolute" and now < row[0] and os.fsencode(row[2]) == text
+            expires = row[0] if fixed else now + 60 * minutes
+            if not fixed:
+                db.execute(
+                    "INSERT OR REPLACE INTO classes VALUES (?, ?, ?, CAST(? AS TEXT))",
+                    (name, expires, timer, text),
                 )
-            return message, new
+            new = False
+            if source is not None:
+                from agent import signals
+
+                new = signals.grant(db, name, source, self.milliseconds(), expires * 1000)
+            db.execute("COMMIT")
+            left = (row[0] - now) // 60 if row else None
+            return _persisted(name, minutes, timer, left, fixed=bool(fixed)), new
 
         message, new = self.do(work, ("", False))
         if message:
@@ -434,6 +417,21 @@ class State:
             f"state file '{self._path}' is corrupt: it is kept as '{aside}' and a new one begins, "
             "so locks, persistent classes and what was seen of files are forgotten",
         )
+
+
+def _persisted(name: str, minutes: int, timer: str, left: int | None, *, fixed: bool) -> str:
+    """What the reference says of a class that is kept: LEFT are the minutes that it had before."""
+    if fixed:
+        return f"Persistent class '{name}' is already in a preserved state --  {left} minutes to go"
+    policy = "preserve" if timer == "absolute" else "reset"
+    if left is None:
+        return f"Creating persistent class '{name}' ({minutes} minutes, policy {policy})"
+    if timer == "absolute":
+        return f"Updating persistent class '{name}' ({minutes} minutes, policy preserve)"
+    return (
+        f"Resetting persistent class '{name}' timer to {minutes} minutes "
+        f"(was {left} minutes remaining)"
+    )
 
 
 def _opened(path: str) -> "Connection":

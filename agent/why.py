@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from policy.context import Context
     from policy.plan import Written
     from policy.provenance import Signal
+    from server.wire.peerfiles import Known
 
 NOT_HERE = 1
 DEFINING = ("expression", "and", "or", "xor", "not")
@@ -107,7 +108,7 @@ def _source(
     if peer is None:
         return {"server": server, "class": theirs, "state": "no peer",
                 "said": f"'{server}' is no peer of this host: troth peer add"}  # fmt: skip
-    state, said = _contact(run, exchange, peer.id, theirs)
+    state, said = _contact(run, exchange, peer, theirs)
     said += _off(run, peer.id)
     return {"server": server, "class": theirs, "state": state, "said": said}
 
@@ -121,12 +122,12 @@ def _off(run: "Run", peer: str) -> str:
     return f"; its clock is {abs(met.skew) // 1000} s {side} ours"
 
 
-def _contact(run: "Run", exchange: "Exchange", peer: str, theirs: str) -> tuple[str, str]:
+def _contact(run: "Run", exchange: "Exchange", peer: "Known", theirs: str) -> tuple[str, str]:
     """A word for how it stands with the class THEIRS of PEER, and a sentence."""
     now = exchange.now()
     state = run.state
-    met = heard.contacts(state).get(peer) if state is not None else None
-    keys = {it.id for it in exchange.trusted().values() if it.label == exchange.label(peer)}
+    met = heard.contacts(state).get(peer.id) if state is not None else None
+    keys = exchange.keys_of(peer)
     mine = [it for it in _history(run) if it.origin in keys and it.name == theirs]
     if met is not None and any(it.epoch == met.spoiled for it in mine):
         return "spoiled", "one number of its log had two meanings: see the audit log"

@@ -283,7 +283,7 @@ def set_classes(written: "Written", ctx: "Context", done: "set[str]") -> None:
         minutes = _minutes(attributes.get("persistence"), ctx)
         timer = attributes.get("timer_policy", "")
         if ctx.defined(name) and not (minutes and timer != "absolute"):
-            _owe(name, attributes, written, ctx)
+            _owe(name, written, ctx)
             return
         if not permitted(written, ctx, done):
             return
@@ -320,7 +320,7 @@ def _owes(written: "Written", ctx: "Context") -> "Formula":
     return both([ctx.frame.needs, of_class(written, ctx)])
 
 
-def _owe(name: str, attributes: "dict[str, Any]", written: "Written", ctx: "Context") -> None:
+def _owe(name: str, written: "Written", ctx: "Context") -> None:
     """What the class NAME, set before, owes to signals, some of which may have come since."""
     if not ctx.signalled or ctx.owed_by(name) is True:
         return

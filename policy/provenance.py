@@ -35,24 +35,23 @@ EFFECTIVE = frozenset((
 
 def both(formulas: "Iterable[Formula]") -> "Formula":
     """What needs all of FORMULAS."""
-    owed: list[Formula] = []
-    for formula in formulas:
-        if formula is False:
-            return False
-        if formula is not True and formula not in owed:
-            owed.append(formula)
-    return True if not owed else owed[0] if len(owed) == 1 else ("&", *owed)
+    return _joined("&", formulas, decides=False)
 
 
 def either(formulas: "Iterable[Formula]") -> "Formula":
     """What needs one of FORMULAS."""
+    return _joined("|", formulas, decides=True)
+
+
+def _joined(operator: str, formulas: "Iterable[Formula]", *, decides: bool) -> "Formula":
+    """FORMULAS joined by OPERATOR, for which one that is DECIDES decides."""
     owed: list[Formula] = []
     for formula in formulas:
-        if formula is True:
-            return True
-        if formula is not False and formula not in owed:
+        if formula is decides:
+            return decides
+        if not isinstance(formula, bool) and formula not in owed:
             owed.append(formula)
-    return False if not owed else owed[0] if len(owed) == 1 else ("|", *owed)
+    return not decides if not owed else owed[0] if len(owed) == 1 else (operator, *owed)
 
 
 def fresh(formula: "Formula", consumed: "Consumed", ctx: "Context") -> bool:
@@ -114,12 +113,8 @@ def owed(expression: "Expression", ctx: "Context") -> "Formula":
 
 def of_promise(written: "Written", ctx: "Context") -> "Formula":
     """What it owes to signals that WRITTEN is kept: by its guard and its `if`."""
-    return both([of_guard(written, ctx), *_conditions(written, ctx)])
-
-
-def of_guard(written: "Written", ctx: "Context") -> "Formula":
-    """What the guard of WRITTEN owes to signals."""
-    return True if written.guard is None else owed(written.guard, ctx)
+    guard = True if written.guard is None else owed(written.guard, ctx)
+    return both([guard, *_conditions(written, ctx)])
 
 
 def _conditions(written: "Written", ctx: "Context") -> "list[Formula]":

@@ -45,14 +45,13 @@ def remoteclassesmatching(
     from policy import regexp
 
     exchange = _exchange(ctx)
-    found = exchange.ask(server, pattern, prefix)
-    if found is None:
+    peer = exchange.ask(server, pattern, prefix)
+    if peer is None:
         ctx.log("info", f"remoteclassesmatching: '{server}' is no peer of this host")
         return False
-    peer = exchange.peer(server)
-    contact = peer is not None and exchange.contact(peer)
+    contact = exchange.contact(peer)
     brought: dict[str, set[Any]] = {}
-    for live in exchange.ask(server, pattern, prefix) or ():
+    for live in exchange.said_by(peer):
         try:
             if regexp.full(pattern, live.name):
                 name = f"{prefix}_{live.name.replace(':', '_')}"
@@ -105,11 +104,8 @@ def hubknowledge(ctx: "Context", handle: str) -> str:
 def _told(ctx: "Context", peer: "Known", handle: str) -> str:
     """The literal HANDLE of PEER; if it is silent, what it said before."""
     from server.wire import messages
-    from server.wire.client import visit
-    from server.wire.handshake import Closed
-    from server.wire.peerfiles import BadKey
-    from server.wire.transport import BadAddress, Cut, Refused
-    from server.wire.trust import Store, TrustError
+    from server.wire.client import UNREACHED, visit
+    from server.wire.trust import Store
 
     run = ctx.agent
     at = f"{peer.id}/{handle}".encode()
@@ -122,7 +118,7 @@ def _told(ctx: "Context", peer: "Known", handle: str) -> str:
                 if isinstance(said, messages.Found):
                     run.state.see(at, "literal", said.value, remember=not run.dry)
                     return said.value.decode("utf-8", "surrogateescape")
-        except (Closed, Cut, Refused, BadKey, BadAddress, TrustError, OSError) as error:
+        except UNREACHED as error:
             reason = str(error) or type(error).__name__
         ctx.log("info", f"no text '{handle}' from '{peer.label}': {reason}")
     before: bytes | None = run.state.seen(at, "literal")

@@ -14,10 +14,13 @@ from server.wire import messages
 from server.wire.frames import Broken, Receiver, Sender
 from server.wire.handshake import M2, Closed, Initiator, Proved, Terms
 from server.wire.keys import Credentials, Identity, fingerprint
+from server.wire.peerfiles import BadKey
 from server.wire.transport import BadAddress, Cut, Refused, placed
-from server.wire.trust import Peer, Store
+from server.wire.trust import Peer, Store, TrustError
 
 READ = 65536
+# why a visit did not come to what it was for
+UNREACHED = (Closed, Cut, Refused, BadAddress, BadKey, TrustError, OSError)
 
 
 class Wire:

@@ -386,7 +386,7 @@ def test_a_failed_one_may_be_tried_again_even_with_once(site: Site) -> None:
 
 def test_what_another_run_has_acted_on_meanwhile_cannot_begin(site: Site) -> None:
     seq = site.say("HostA", "did_job")
-    act = Act("main:#h", frozenset([(site.identities["HostA"].id, EPOCH, seq)]), once=False)
+    act = Act("main:#h", frozenset([(site.identities["HostA"].id, EPOCH, seq)]))
     holder = (1, 1, int(NOW))
     begun = [site.state.begin(b"one", holder, None, None, act)]
     site.state.commit(b"one", int(NOW), act, "repaired")
@@ -460,7 +460,7 @@ def test_what_was_done_for_a_signal_is_written_down_though_others_hold_the_file(
 
 
 def test_a_command_does_not_begin_for_a_signal_if_that_cannot_be_written_down(site: Site) -> None:
-    act = Act("main:#h", frozenset([(site.identities["HostA"].id, EPOCH, 1)]), once=False)
+    act = Act("main:#h", frozenset([(site.identities["HostA"].id, EPOCH, 1)]))
     site.state.broken = True
 
     begun = [site.state.begin(b"k", (1, 1, 1), None, None, it) for it in (None, act)]
