@@ -386,35 +386,31 @@ class Context:
                 namespace == "default" and (base in self.hard or base in self.soft)
             ):
                 return True
-            return name in self.soft or self._private(base)
+            return name in self.soft or self._holder(base) is not None
         if name in self.hard:
             return True
         namespace = self.frame.namespace
         key = name if namespace == "default" else f"{namespace}:{name}"
-        return key in self.soft or self._private(name)
+        return key in self.soft or self._holder(name) is not None
 
-    def _private(self, name: str) -> bool:
-        """Whether NAME is a class of this bundle, or of those that it inherits from."""
+    def _holder(self, name: str) -> Frame | None:
+        """Whose class NAME is: of this bundle, or of those that it inherits from."""
         frame: Frame | None = self.frame
-        while frame is not None:
-            if name in frame.classes:
-                return True
+        while frame is not None and name not in frame.classes:
             frame = frame.caller if frame.inherits else None
-        return False
+        return frame
 
     def owed_by(self, name: str) -> "Formula":
         """What the class NAME, which is set, owes to signals; True if nothing."""
-        if not self.signalled or name in self.hard:
+        bare = name.removeprefix("default:")
+        if not self.signalled or bare in self.hard:
             return True
-        key = name.removeprefix("default:") if ":" in name else self.class_key(name)
+        key = bare if ":" in name else self.class_key(name)
         if key in self.soft:
             return self.provenance.get(key, True)
-        frame: Frame | None = self.frame
-        while frame is not None:
-            if name in frame.classes:
-                return frame.provenance.get(name, True)
-            frame = frame.caller if frame.inherits else None
-        return True
+        base = name.partition(":")[2] or name
+        holder = self._holder(base)
+        return True if holder is None else holder.provenance.get(base, True)
 
     def owe(self, name: str, formula: "Formula", *, private: bool) -> None:
         """Note what the class NAME, just set, owes to signals."""

@@ -100,3 +100,12 @@ def test_a_class_that_is_cancelled_owes_nothing_when_it_is_set_again() -> None:
     ctx.set_class("a", ())
 
     assert ctx.owed_by("a") is True
+
+
+def test_a_class_of_a_bundle_owes_the_same_by_its_long_name() -> None:
+    ctx = context()
+    ctx.set_class("mine", (), private=True)
+    ctx.owe("mine", frozenset([signal("a")]), private=True)
+
+    assert ctx.defined("default:mine")
+    assert ctx.owed_by("default:mine") == ctx.owed_by("mine") == frozenset([signal("a")])
