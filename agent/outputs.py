@@ -15,43 +15,43 @@ class Output:
     """The file of one run in DIRECTORY, made when there is something to write.
 
     It is called as that of cf-execd: for HOST, the second NOW at which the run began, and NUMBER.
+    THERE is whether it was made.
     """
 
     def __init__(self, directory: str, host: str, now: float, number: int) -> None:
         moment = canonify(spoken(time.localtime(now)))
         self._directory = directory
         self.name = f"{PREFIX}{canonify(host)}__{int(now)}_{moment}_{number:#x}"
+        self.there = False
         self._fd = -1
         self._rest = b""
 
-    def add(self, data: bytes) -> list[bytes]:
-        """Take DATA in, and write down the lines that are whole now, but for blank ones, and for
-        those that say that nothing was to be done. Raises OSError.
-        """
+    def lines(self, data: bytes) -> list[bytes]:
+        """The lines that are whole with DATA, but for blank ones."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > 1 << 16:
             lines.append(self._rest)
             self._rest = b""
-        found = [line for line in lines if line.strip()]
-        told = [line for line in found if not nothing(line)]
+        return [line for line in lines if line.strip()]
+
+    def write(self, lines: list[bytes]) -> None:
+        """Write down LINES, but for those that say that nothing was to be done. Raises OSError."""
+        told = [line for line in lines if not nothing(line)]
         if told:
             self._write(b"".join([line + b"\n" for line in told]))
-        return found
 
-    def close(self) -> list[bytes]:
-        """Write what was not ended by a newline, and close. Raises OSError."""
-        try:
-            return self.add(b"\n") if self._rest else []
-        finally:
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
+    def close(self) -> None:
+        """Write no more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _write(self, data: bytes) -> None:
         if self._fd < 0:
             os.makedirs(self._directory, 0o700, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             self._fd = os.open(f"{self._directory}/{self.name}", flags, 0o600)
+            self.there = True
             scratch = f"{self._directory}/.{LINK}.{os.getpid()}"
             os.symlink(self.name, scratch)
             os.replace(scratch, f"{self._directory}/{LINK}")

@@ -42,7 +42,7 @@ class Run:
 
     __slots__ = (
         "began", "begun", "child", "heard_at", "last", "lines", "number", "output", "overdue",
-        "why", "woken",
+        "unwritten", "why", "woken",
     )  # fmt: skip
 
     def __init__(self, why: str, output: outputs.Output, began: float, *, woken: bool) -> None:
@@ -55,6 +55,7 @@ class Run:
         self.lines = 0
         self.last = ""
         self.overdue = False
+        self.unwritten = False  # whether it was said that its output cannot be written
         self.child: Child | None = None
 
 
@@ -179,23 +180,28 @@ class Runs:
     def _heard(self, run: Run, data: bytes) -> None:
         """Note what RUN says."""
         run.heard_at = time.monotonic()
-        try:
-            self._said(run, run.output.add(data))
-        except OSError as error:
-            self._log("error", f"cannot write the output of run {run.number}: {error}")
+        self._said(run, data)
 
-    def _said(self, run: Run, lines: list[bytes]) -> None:
+    def _said(self, run: Run, data: bytes) -> None:
+        """Tell and write down the lines of RUN that are whole with DATA."""
+        lines = run.output.lines(data)
         for line in lines:
             run.last = line.decode("utf-8", "surrogateescape").strip()[:500]
             if not outputs.nothing(line):
                 run.lines += 1
                 text = line.decode("utf-8", "surrogateescape")
                 self._log.show(f"agent: {text}", self._log.talk)
+        try:
+            run.output.write(lines)
+        except OSError as error:
+            if not run.unwritten:
+                self._log("error", f"cannot write the output of run {run.number}: {error}")
+            run.unwritten = True
 
     def _over(self, run: Run, status: int) -> None:
         """RUN has ended with STATUS."""
         self._let_go(run)
-        name = run.output.name if run.lines else ""
+        name = run.output.name if run.output.there else ""
         last = run.last.encode("utf-8", "replace").decode()
         self._write_down(run, status, (run.lines, name, last))
         seconds = time.monotonic() - run.begun
@@ -229,10 +235,8 @@ class Runs:
 
     def _quiet(self, run: Run) -> None:
         """Nobody can say anything for RUN any more."""
-        try:
-            self._said(run, run.output.close())
-        except OSError as error:
-            self._log("error", f"cannot write the output of run {run.number}: {error}")
+        self._said(run, b"\n")  # the end of a line that was not ended
+        run.output.close()
 
     def _again(self, run: Run, status: int) -> None:
         """A run for a signal that was killed is tried again, a few times, later and later."""

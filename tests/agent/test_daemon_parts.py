@@ -964,6 +964,24 @@ def test_what_has_nothing_to_say_leaves_no_output(tmp_path: Path, memory: Memory
     )  # fmt: skip
 
 
+def test_what_cannot_be_written_is_logged_and_that_once(tmp_path: Path, memory: Memory) -> None:
+    async def go() -> Lab:
+        lab = Lab(tmp_path, memory, "echo one; sleep 0.1; echo two; sleep 0.1; printf three")
+        (lab.work / "outputs").write_text("in the way")
+        lab.runs.want("schedule")
+        await lab.over()
+        return lab
+
+    lab = asyncio.run(go())
+
+    assert [line["text"] for line in lab.heard.events("show")] == [
+        "agent: one", "agent: two", "agent: three"
+    ]  # fmt: skip
+    assert len(lab.heard.events("error")) == 1
+    (run,) = history.last(memory.state, 9)
+    assert (run["lines"], run["output"], run["said"]) == (3, "", "three")
+
+
 def test_wake_ups_during_a_run_start_one_more(tmp_path: Path, memory: Memory) -> None:
     async def go() -> Lab:
         lab = Lab(tmp_path, memory, 'echo "woken $TROTH_WOKEN"; sleep 0.1')
