@@ -245,8 +245,9 @@ class Daemon:
         """Forget what is old; called once an hour."""
         for table in (signals, heard, acts):
             table.prune(self._memory.state, int(now * 1000))
-        with suppress(OSError):
-            outputs.prune(f"{self._settings.workdir}/outputs", now)
+        refusals = outputs.prune(f"{self._settings.workdir}/outputs", now)
+        if refusals:
+            self._log("warning", f"cannot remove old outputs, {len(refusals)}: {refusals[0]}")
         if self._speaks:
             self._executor.want()
 

@@ -63,9 +63,22 @@ def nothing(line: bytes) -> bool:
     return line.startswith((b"converged: ", b"left alone: ")) and line.endswith(b" s)")
 
 
-def prune(directory: str, now: float) -> None:
-    """Remove the outputs in DIRECTORY that are older than 30 days. Raises OSError."""
-    for name in os.listdir(directory):
+def prune(directory: str, now: float) -> list[OSError]:
+    """Remove the outputs in DIRECTORY that are older than 30 days; what was in the way."""
+    refusals = []
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [error]
+    for name in names:
         path = f"{directory}/{name}"
-        if name.startswith(PREFIX) and os.lstat(path).st_mtime < now - KEPT:
-            os.unlink(path)
+        try:
+            if name.startswith(PREFIX) and os.lstat(path).st_mtime < now - KEPT:
+                os.unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            refusals.append(error)
+    return refusals

@@ -1072,14 +1072,20 @@ def test_what_a_run_leaves_behind_may_still_talk(tmp_path: Path, memory: Memory)
 
 
 def test_old_outputs_are_removed(tmp_path: Path) -> None:
+    """Whatever is in the way of one of them."""
+    (tmp_path / "cf_a directory").mkdir()
     for name, age in (("cf_old", 31), ("cf_new", 29), ("mine", 31)):
-        path = tmp_path / name
-        path.write_text("")
-        os.utime(path, (NOW / 1000 - age * 86400,) * 2)
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (NOW / 1000 - age * 86400,) * 2)
+    os.utime(tmp_path / "cf_a directory", (0, 0))
 
-    outputs.prune(str(tmp_path), NOW / 1000)
+    refusals = outputs.prune(str(tmp_path), NOW / 1000)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cf_new", "mine"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "cf_a directory", "cf_new", "mine"
+    ]  # fmt: skip
+    assert [error.filename for error in refusals] == [str(tmp_path / "cf_a directory")]
+    assert outputs.prune(f"{tmp_path}/nowhere", NOW / 1000) == []
 
 
 def test_the_end_of_a_child_is_heard_of_without_help_of_the_kernel(
