@@ -105,9 +105,8 @@ def subscribe(hub: Hub, request: messages.Subscribe, caller: Caller) -> Said:
     globs = hub.globs(request.globs)
     hub.note_hidden(caller, "subscribe", globs)
     position = hub.behind(caller, (request.epoch, request.after), request.view)
-    made = Subscription(request.n, globs, position, caller.view)
-    caller.subscriptions = (*others, made)
-    caller.visit.flush = partial(hub.flush, caller)  # called as soon as this is done
+    made = Subscription(request.n, globs, position)
+    caller.subscriptions = (*others, made)  # the visit calls flush as soon as this is done
     return None
 
 
@@ -123,8 +122,6 @@ def unsubscribe(hub: Hub, request: messages.Unsubscribe, caller: Caller) -> mess
     caller.subscriptions = tuple(
         other for other in caller.subscriptions if other.n != request.which
     )
-    if not caller.subscriptions:
-        caller.visit.flush = None
     return messages.Done(n=request.n)
 
 

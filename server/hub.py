@@ -48,29 +48,42 @@ class Batch(NamedTuple):
 class Subscription:
     """What a peer is to be told of: a cursor in the log that all share."""
 
-    __slots__ = ("acked", "globs", "n", "position", "told", "view")
+    __slots__ = ("acked", "globs", "n", "position", "told")
 
-    def __init__(self, n: int, globs: Globs, position: Position, view: int) -> None:
+    def __init__(self, n: int, globs: Globs, position: Position) -> None:
         self.n = n
         self.globs = globs
         self.position = position
-        self.view = view
         self.acked = START
         self.told = False  # that it exists
 
 
 class Caller:
-    """A visiting peer as the grants see it, and what it waits for."""
+    """A visiting peer as the grants see it, and what it waits for; the guest of its VISIT."""
 
-    __slots__ = ("peer", "settled", "subscriptions", "view", "visit", "waits")
+    __slots__ = ("_hub", "peer", "settled", "subscriptions", "view", "visit", "waits")
 
-    def __init__(self, visit: Visit, peer: Peer) -> None:
+    def __init__(self, hub: Hub, visit: Visit, peer: Peer) -> None:
+        self._hub = hub
         self.visit = visit
         self.peer = peer
         self.view = 0
         self.settled = True  # its host names are known, or do not matter
         self.subscriptions: tuple[Subscription, ...] = ()
         self.waits: asyncio.Future[None] | None = None
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether it is told of what it does not ask for each time."""
+        return bool(self.subscriptions)
+
+    def flush(self) -> None:
+        """More can be sent."""
+        self._hub.flush(self)
+
+    def leave(self) -> None:
+        """The visit has ended."""
+        self._hub.left(self)
 
 
 class Hub:
@@ -84,7 +97,7 @@ class Hub:
         self.trust: dict[str, Trusted] = {}
         self.log = Log()
         self.names = names or Names()
-        self.callers: set[Caller] = set()
+        self.callers: dict[Visit, Caller] = {}
         self.rolled_back: Callable[[str, Position], None] = lambda peer, position: None
         self.succeed: Callable[[str, bytes], Awaitable[str]] = _nobody
         self._auditor = auditor
@@ -101,19 +114,17 @@ class Hub:
 
     def caller(self, visit: Visit) -> Caller:
         """The caller that VISIT is, from its first request on."""
-        found: Caller | None = visit.own
+        found = self.callers.get(visit)
         if found is None:
-            found = visit.own = Caller(visit, self._peer(visit))
+            found = Caller(self, visit, self._peer(visit))
             self._look(found)
-            self.callers.add(found)
-            visit.leave = lambda: self._left(visit)
+            self.callers[visit] = visit.guest = found
         return found
 
-    def _left(self, visit: Visit) -> None:
-        caller: Caller = visit.own
-        self.callers.discard(caller)
+    def left(self, caller: Caller) -> None:
+        """Forget CALLER."""
+        self.callers.pop(caller.visit, None)
         self._visible.pop(caller, None)
-        visit.own = None
         if caller.waits is not None:
             caller.waits.cancel()
 
@@ -153,14 +164,14 @@ class Hub:
         ]  # fmt: skip
         self._digest = blake2b(repr(context).encode()).digest()
         self._hosts_matter = grants.needs_hosts(self._labels)
-        self._reconsider(self.callers, before)
+        self._reconsider(self.callers.values(), before)
 
     def trusted(self, peers: Iterable[Trusted]) -> None:
         """These may come in."""
         self.trust = {peer.id: peer for peer in peers}
         self._labels = frozenset(peer.label.lower() for peer in self.trust.values())
         self._hosts_matter = self.grants.needs_hosts(self._labels)
-        self._reconsider(self.callers, self.grants)
+        self._reconsider(self.callers.values(), self.grants)
 
     def own(self, own: Own) -> None:
         """The log has grown. Raises BadSignal."""
@@ -168,11 +179,11 @@ class Hub:
             self.log = Log()
         self.log.append(own, time.monotonic(), self.clock())
         if own.afresh:
-            for caller in self.callers:
+            for caller in self.callers.values():
                 for subscription in caller.subscriptions:
                     if subscription.position > self.log.end:
                         subscription.position = START
-        self._spread(list(self.callers))
+        self._spread(list(self.callers.values()))
 
     def _spread(self, callers: list[Caller]) -> None:
         """Tell CALLERS what there is for them; many of them in several goes."""
@@ -280,7 +291,6 @@ class Hub:
             subscription.position = batch.end
             if batch.signals or not (subscription.told or batch.more):
                 subscription.told = True
-                subscription.view = caller.view
                 caller.visit.push(said(subscription.n, batch, caller.view, self.clock()))
             if not batch.more:
                 return

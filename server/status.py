@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import asdict
 
 if TYPE_CHECKING:
+    from server.hub import Hub
     from server.network import Network
     from server.wire.serving import Visit
 
@@ -24,7 +25,7 @@ def status(network: Network) -> dict[str, Any]:
         "counts": dict(network.door.counts),
         "log": {"signals": len(network.hub.log), "end": list(network.hub.log.end)},
         "peers": len(network.hub.trust),
-        "sessions": [_described(visit) for visit in network.serving.visits],
+        "sessions": [_described(visit, network.hub) for visit in network.serving.visits],
         "visits": [
             {
                 "peer": visit.peer,
@@ -38,10 +39,10 @@ def status(network: Network) -> dict[str, Any]:
     }
 
 
-def _described(visit: Visit) -> dict[str, Any]:
+def _described(visit: Visit, hub: Hub) -> dict[str, Any]:
     """A visit."""
     peer = visit.session.peer
-    subscriptions = visit.own.subscriptions if visit.own is not None else ()
+    caller = hub.callers.get(visit)
     return {
         "peer": peer.id,
         "label": peer.label,
@@ -54,7 +55,7 @@ def _described(visit: Visit) -> dict[str, Any]:
                 "cursor": list(subscription.position),
                 "acknowledged": list(subscription.acked),
             }
-            for subscription in subscriptions
+            for subscription in (caller.subscriptions if caller is not None else ())
         ],
     }
 

@@ -269,13 +269,12 @@ class Door:
     def _host(self, session: SigwireSession) -> None:
         """Have SESSION served."""
         self._say("session", session.peer.id)
+        self._serve(session, self._over)
 
-        def over(reason: str) -> None:
-            self._leave(session)
-            if reason:
-                self._note(reason, session.peer.id)
-
-        self._serve(session, over)
+    def _over(self, session: SigwireSession, reason: str) -> None:
+        self._leave(session)
+        if reason:
+            self._note(reason, session.peer.id)
 
     def _leave(self, session: SigwireSession) -> None:
         """Forget SESSION."""

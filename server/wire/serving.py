@@ -7,7 +7,7 @@ No task waits for an idle session: it is called when something comes, and one ti
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from server.wire import messages
 from server.wire.limits import Buckets, Limits
@@ -18,7 +18,21 @@ TICK = 0.01  # what a timer may be early
 Said: TypeAlias = messages.Answer | None
 Handler: TypeAlias = Callable[[Any, "Visit"], Said | Awaitable[Said]]
 Table: TypeAlias = Mapping[type[messages.Request], Handler]
-Over: TypeAlias = Callable[[str], None]  # called once with why it is over, "" for in good order
+Over: TypeAlias = Callable[[SigwireSession, str], None]  # once: why it ended, "" in good order
+
+
+class Guest(Protocol):
+    """What those who answer keep of a visit."""
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether it is told of what it does not ask for each time."""
+
+    def flush(self) -> None:
+        """More can be sent."""
+
+    def leave(self) -> None:
+        """The visit has ended."""
 
 
 class Serving:
@@ -46,15 +60,13 @@ class Visit:
 
     __slots__ = (
         "_begun", "_heard", "_over", "_pending", "_serving", "_started", "_stuck",
-        "_timer", "_unbound", "asked", "flush", "leave", "own", "session",
+        "_timer", "_unbound", "asked", "guest", "session",
     )  # fmt: skip
 
     def __init__(self, serving: Serving, session: SigwireSession, over: Over) -> None:
         self.session = session
         self.asked = 0  # requests so far
-        self.own: Any = None  # what those who answer keep of it
-        self.flush: Callable[[], None] | None = None  # set by who pushes: more can be sent
-        self.leave: Callable[[], None] | None = None  # set by who has to know of its end
+        self.guest: Guest | None = None
         self._serving = serving
         self._over: Over | None = over
         self._unbound = serving.unbound(session.peer.address)
@@ -112,10 +124,10 @@ class Visit:
             self.session.finish()
         else:
             self.session.cut()
-        leave, self.leave, self.flush = self.leave, None, None
-        if leave is not None:
-            leave()
-        over(reason)
+        guest, self.guest = self.guest, None
+        if guest is not None:
+            guest.leave()
+        over(self.session, reason)
 
     # what the session calls
 
@@ -147,8 +159,8 @@ class Visit:
             raise Cut("the connection ended")
         if pipe.stuck or self._stuck or self._started or session.started:
             self._note_waits()
-        if self.flush is not None and not pipe.stuck:
-            self.flush()
+        if self.guest is not None and self.guest.subscribed and not pipe.stuck:
+            self.guest.flush()
 
     def _ask(self, octets: bytes) -> None:
         """Answer the request in OCTETS, or begin to. Raises Cut."""
@@ -257,7 +269,8 @@ class Visit:
         limits = self._serving.limits
         now = time.monotonic()
         self._note_waits()
-        idle = limits.subscribed_seconds if self.flush is not None else limits.idle_seconds
+        subscribed = self.guest is not None and self.guest.subscribed
+        idle = limits.subscribed_seconds if subscribed else limits.idle_seconds
         still = (
             min(self._heard + idle, self._begun + limits.session_seconds)
             if self._pending is None

@@ -211,14 +211,25 @@ def test_what_was_not_stored_comes_again() -> None:
         assert received(down) == ["a"]
 
 
+class Endless:
+    """Batches without end, as fast as VISIT takes them."""
+
+    subscribed = True
+
+    def __init__(self, request: messages.Subscribe, visit: Visit) -> None:
+        self._n = request.n
+        self._visit = visit
+
+    def flush(self) -> None:
+        while self._visit.ready:
+            self._visit.push(messages.Signals(n=self._n, epoch=1, upto=1, signals=(), more=True))
+
+    def leave(self) -> None:
+        pass
+
+
 def endless(request: messages.Subscribe, visit: Visit) -> None:
-    """Batches without end, as fast as they are taken."""
-
-    def flush() -> None:
-        while visit.ready:
-            visit.push(messages.Signals(n=request.n, epoch=1, upto=1, signals=(), more=True))
-
-    visit.flush = flush
+    visit.guest = Endless(request, visit)
 
 
 def test_a_peer_says_only_so_much_a_second() -> None:
