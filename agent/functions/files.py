@@ -7,7 +7,7 @@ from agent.functions.data_files import content
 from agent.functions.paths import reached, seen
 from policy import values
 from policy.errors import Failed
-from policy.functions.arguments import integer
+from policy.functions.arguments import digest, integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from policy.context import Context
 
-_DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _PATIENCE = "3"  # seconds
 _MOST_PATIENCE = 365 * 86400
 
@@ -158,19 +157,17 @@ def file_hash(ctx: "Context", path: str, algorithm: str) -> str:
         /tmp/motd holds "hello"
         file_hash("/tmp/motd", "md5") -> "5d41402abc4b2a76b9719d911017c592"
     """
-    import hashlib
-
-    if algorithm not in _DIGESTS:
-        ctx.log("error", f"file_hash: no digest is called '{algorithm}'")
+    made = digest(ctx, "file_hash", algorithm)
+    if made is None:
         return ""
     try:
-        data = content(ctx, path)
+        made.update(content(ctx, path))
     except IsADirectoryError:  # it can be opened, and nothing is in it
-        data = b""
+        pass
     except OSError as error:
         ctx.log("info", f"Cannot open file for hashing '{path}'. (fopen: {error.strerror})")
-        return "00" * _DIGESTS[algorithm]
-    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+        return "00" * made.digest_size
+    return made.hexdigest()
 
 
 def hashmatch(ctx: "Context", path: str, algorithm: str, digest: str) -> bool:

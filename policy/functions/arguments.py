@@ -5,7 +5,11 @@ from policy.errors import Failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hashlib import _Hash
+
     from policy.context import Context
+
+_DIGESTS = ("md5", "sha1", "sha256", "sha384", "sha512")
 
 
 def refusal(ctx: "Context", message: str, level: str = "error") -> Failed:
@@ -42,3 +46,13 @@ def pattern(ctx: "Context", text: str) -> regexp.Pattern:
         return regexp.compile(text)
     except regexp.BadPattern as bad:
         raise refusal(ctx, str(bad)) from None
+
+
+def digest(ctx: "Context", function: str, algorithm: str) -> "_Hash | None":
+    """What makes digests by this ALGORITHM; None, and an error in the log, if there is none."""
+    import hashlib
+
+    if algorithm not in _DIGESTS:
+        ctx.log("error", f"{function}: no digest is called '{algorithm}'")
+        return None
+    return hashlib.new(algorithm, usedforsecurity=False)

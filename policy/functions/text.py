@@ -2,7 +2,7 @@
 
 from policy import reading, values
 from policy.functions import printf
-from policy.functions.arguments import integer, pattern, refusal, short
+from policy.functions.arguments import digest, integer, pattern, refusal, short
 from policy.values import octets, text
 
 TYPE_CHECKING = False
@@ -80,9 +80,6 @@ def escape(ctx: "Context", plain: str) -> str:
     return text(b"".join(marked)[:_LONGEST_ESCAPED])
 
 
-_DIGESTS = ("md5", "sha1", "sha256", "sha384", "sha512")
-
-
 def hash_(ctx: "Context", hashed: str, algorithm: str) -> str:
     """The digest of a text, in hexadecimal. Not for passwords: see `password`.
 
@@ -90,12 +87,11 @@ def hash_(ctx: "Context", hashed: str, algorithm: str) -> str:
     Example:
         hash("hello", "sha1") -> "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"
     """
-    import hashlib
-
-    if algorithm not in _DIGESTS:
-        ctx.log("error", f"hash: no digest is called '{algorithm}'")
+    made = digest(ctx, "hash", algorithm)
+    if made is None:
         return ""
-    return hashlib.new(algorithm, octets(hashed), usedforsecurity=False).hexdigest()
+    made.update(octets(hashed))
+    return made.hexdigest()
 
 
 def translatepath(ctx: "Context", path: str) -> str:
