@@ -28,6 +28,11 @@ def _groups(ctx: "Context", function: str, args: tuple[str, ...]) -> list[list[s
     return [hosts[at : at + many] for at in range(0, len(hosts), many)]
 
 
+def _ours(ctx: "Context", function: str, args: tuple[str, ...]) -> list[str]:
+    """The group that this host is in, [] if it is in none."""
+    return next((group for group in _groups(ctx, function, args) if "" in group), [])
+
+
 def peers(ctx: "Context", *args: str) -> tuple[str, ...]:
     r"""The other hosts of our group: each SIZE hosts of the list in PATH, one a line, are one.
 
@@ -41,10 +46,7 @@ def peers(ctx: "Context", *args: str) -> tuple[str, ...]:
         reports:
           "$(others)"; -> c
     """
-    for group in _groups(ctx, "peers", args):
-        if "" in group:
-            return tuple(host for host in group if host)
-    return ()
+    return tuple(filter(None, _ours(ctx, "peers", args)))
 
 
 def peerleader(ctx: "Context", *args: str) -> str:
@@ -59,10 +61,10 @@ def peerleader(ctx: "Context", *args: str) -> str:
         reports:
           "$(leader)"; -> web1
     """
-    for group in _groups(ctx, "peerleader", args):
-        if "" in group:
-            return group[0] or "localhost"
-    raise Failed("peerleader")
+    group = _ours(ctx, "peerleader", args)
+    if not group:
+        raise Failed("peerleader")
+    return group[0] or "localhost"
 
 
 def peerleaders(ctx: "Context", *args: str) -> tuple[str, ...]:
