@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from agent.trusting import Keys
     from server.wire.trust import Peer
 
-REFUSALS = UNREACHED
 VISIT_SECONDS = 10.0
 
 
@@ -43,7 +42,7 @@ class Admission:
                 peer = store.enrol(message.identity, message.token, message.address)
             else:
                 peer = store.first_use(message.identity, message.address)
-        except (*REFUSALS, ValueError, KeyError) as error:
+        except (*UNREACHED, ValueError, KeyError) as error:
             self._log("error", f"cannot enrol who came from {message.address}: {error}")
         if peer is not None:
             label = peer.label
@@ -57,13 +56,13 @@ class Admission:
 
     def learnt(self, message: inside.Learnt) -> None:
         """Keep the key of a peer of whom only the fingerprint was known."""
-        with suppress(*REFUSALS):
+        with suppress(*UNREACHED):
             self._keys.store().learn(message.identity)
             self._trust_first()
 
     def joined(self, message: inside.Joined) -> None:
         """Forget the token for a peer that has let us in."""
-        with suppress(*REFUSALS):
+        with suppress(*UNREACHED):
             self._keys.store().joined(message.peer)
         self._log("notice", f"'{self._keys.label(message.peer)}' has let us in")
 
@@ -74,7 +73,7 @@ class Admission:
             if keys.host_id(rotation(message.statement).old) != message.peer:
                 raise TrustError("the rotation of somebody else's key")
             label = self._keys.store().succeed(message.statement).label
-        except REFUSALS as error:
+        except UNREACHED as error:
             reason = str(error)
             told = self._keys.label(message.peer)
             self._log("error", f"the new key of '{told}' is refused: {reason}")
@@ -87,13 +86,9 @@ class Admission:
 
     def introduce(self) -> None:
         """Tell peers of our new key, while they may know only the one before."""
-        try:
-            if self._keys.store().previous() is None:
-                return
-        except REFUSALS as error:
-            self._log("error", f"cannot read the rotation of our key: {error}")
+        if self._keys.previous() is None:
             return
-        peers = [peer for peer in self._keys.trust.peers.values() if not peer.successor]
+        peers = [peer for peer in self._keys.peers() if not peer.successor]
         loop = asyncio.get_running_loop()
         # not a thread of asyncio's, which would have to be waited for when we end
         threading.Thread(target=self._introduced, args=(peers, loop), daemon=True).start()
@@ -105,7 +100,7 @@ class Admission:
                 continue
             try:
                 visit(self._keys.store(), peer, seconds=VISIT_SECONDS).close()
-            except REFUSALS as error:
+            except UNREACHED as error:
                 told = f"'{peer.label}' was not told of our new key: {error}"
                 with suppress(RuntimeError):  # we have ended
                     loop.call_soon_threadsafe(self._log, "info", told)

@@ -2,10 +2,7 @@
 is with them.
 """
 
-from contextlib import suppress
-
 from agent import heard
-from agent.admission import REFUSALS
 from server.wire import inside, seen
 
 TYPE_CHECKING = False
@@ -38,22 +35,19 @@ class Contacts:
         All signals are asked for, whatever the pattern: where a log was left would else mean
         something else for each pattern, and what is here already needs no question.
         """
-        now, trust, store = self._now(), self._keys.trust, self._keys.store()
+        now, trust = self._now(), self._keys.trust
         state = self._memory.state
         met, questions = heard.contacts(state), heard.asked(state, now)
         if state.broken:
             return None
         found = {}
-        for server, _, asked, _ in questions:
+        for server, asked in {(server, asked) for server, _, asked, _ in questions}:
             peer = trust.named(server) or trust.peers.get(asked)
             if peer is None or peer.id in trust.revoked or not peer.current(now // 1000):
                 continue
             at = met.get(peer.id)
-            token = b""
-            with suppress(*REFUSALS, ValueError, KeyError):
-                token = store.token(peer.id)
             found[peer.id] = inside.Want(
-                peer=peer.id, globs=EVERYTHING, token=token,
+                peer=peer.id, globs=EVERYTHING, token=self._keys.token(peer.id),
                 epoch=at.epoch if at else 0, after=at.upto if at else 0, view=at.view if at else 0,
             )  # fmt: skip
         return tuple([found[key] for key in sorted(found)][:MOST_WANTED])

@@ -7,10 +7,9 @@ half what is granted, who is trusted and whom to visit, and answers its question
 import asyncio
 import json
 import time
-from contextlib import suppress
 
 from agent import acts, clock, heard, signals
-from agent.admission import REFUSALS, Admission
+from agent.admission import Admission
 from agent.contacts import Contacts
 from agent.granted import Policy
 from agent.network import Network
@@ -245,10 +244,9 @@ class Executor:
         """Take in whom we trust, and who we are; whether we are somebody else now."""
         identity = self.keys.identity
         own = [identity.public] if identity is not None else []
-        with suppress(*REFUSALS):
-            previous = self.keys.store().previous()
-            if previous is not None:
-                own.append(previous[0].public)
+        previous = self.keys.previous()
+        if previous is not None:
+            own.append(previous[0].public)
         before, self.signer.own = self.signer.own, digests(*own)
         return before != self.signer.own
 
@@ -288,11 +286,9 @@ class Executor:
         identity = self.keys.identity
         if identity is None or not self._static or not self._set:
             return
-        previous, statement = b"", b""
-        with suppress(*REFUSALS):
-            rotated = self.keys.store().previous()
-            if rotated is not None:
-                previous, statement = self._certificate(rotated[0]), rotated[1]
+        rotated, previous, statement = self.keys.previous(), b"", b""
+        if rotated is not None:
+            previous, statement = self._certificate(rotated[0]), rotated[1]
         self.network.say(
             inside.Setup(
                 certificate=self._certificate(identity), listen=self._listen, offset=self._offset,

@@ -5,7 +5,7 @@ import time
 
 from server.wire import inside
 from server.wire.peerfiles import BadKey
-from server.wire.trust import Store, Trust, TrustError
+from server.wire.trust import Peer, Store, Trust, TrustError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Keys:
         self._clock = ground.clock
         self._log = ground.log
         self._seen: tuple[object, ...] | None = None
-        self._said = ""
+        self._said: dict[str, str] = {}  # what was complained of last, about what
         self.trust = NOBODY
         self.identity: Identity | None = None
 
@@ -50,37 +50,56 @@ class Keys:
     def read(self) -> None:
         """Read what is there."""
         store = self.store()
-        problem = ""
         try:
             self.trust = store.trust()
+            self._complain("whom this host trusts")
         except (BadKey, OSError) as error:
-            problem = f"cannot read whom this host trusts: {error}"
+            self._complain("whom this host trusts", error)
             self.trust = self._remaining()
         try:
             self.identity = store.identity()
+            self._complain("the key of this host")
         except TrustError:
             self.identity = None
         except (BadKey, OSError) as error:
-            problem = f"cannot read the key of this host: {error}"
-        if problem and problem != self._said:
-            self._log("error", problem)
-        self._said = problem
+            self._complain("the key of this host", error)
+
+    def previous(self) -> "tuple[Identity, bytes] | None":
+        """The key before the last rotation and the statement, while peers may trust both."""
+        try:
+            found = self.store().previous()
+        except (BadKey, OSError) as error:
+            self._complain("the last rotation of the key", error)
+            return None
+        self._complain("the last rotation of the key")
+        return found
+
+    def token(self, peer: str) -> bytes:
+        """What to show the peer with this id at the first visit, b"" if nothing."""
+        try:
+            return self.store().token(peer)
+        except (BadKey, OSError, ValueError, KeyError) as error:
+            self._complain(f"the invitation of '{self.label(peer)}'", error)
+            return b""
+
+    def peers(self) -> list[Peer]:
+        """Who is trusted now."""
+        trust, now = self.trust, int(self._clock())
+        return [it for it in trust.peers.values() if it.id not in trust.revoked and it.current(now)]
 
     def message(self) -> inside.Trust:
         """What the network half has to know."""
-        now = int(self._clock())
         peers = [
             inside.Trusted(
                 id=peer.id, label=peer.label, key=peer.key, not_after=peer.not_after,
                 addresses=peer.addresses, current=not peer.successor,
             )
-            for peer in self.trust.peers.values()
-            if peer.id not in self.trust.revoked and peer.current(now)
+            for peer in self.peers()
         ]  # fmt: skip
         try:
             opened = self.store().opened()
         except (BadKey, OSError) as error:
-            self._log("error", f"cannot read for whom this host is open: {error}")
+            self._complain("for whom this host is open", error)
             opened = ()
         return inside.Trust(peers=tuple(peers), enrolling=bool(self._names("invites")), open=opened)
 
@@ -88,6 +107,13 @@ class Keys:
         """What the peer with this id is called here."""
         found = self.trust.peers.get(peer)
         return found.label if found is not None else peer
+
+    def _complain(self, about: str, error: Exception | None = None) -> None:
+        """Say that it cannot be read, once while the ERROR is the same; or note that it can."""
+        problem = f"cannot read {about}: {error}" if error is not None else ""
+        if problem and problem != self._said.get(about):
+            self._log("error", problem)
+        self._said[about] = problem
 
     def _remaining(self) -> Trust:
         """Those trusted before whose files are still there, and who are not revoked now."""

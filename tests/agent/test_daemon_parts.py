@@ -567,6 +567,39 @@ def test_peers_that_policy_asked_are_wanted(own: Keys, memory: Memory) -> None:
     ]
 
 
+def test_what_of_the_keys_cannot_be_read_is_said_once(own: Keys, memory: Memory) -> None:
+    """And what of them can be read is used."""
+    entry, told = peer_of(own, "Host1"), Heard()
+    keys = Keys(ground(memory, told, os.path.dirname(own.path)))
+    for name, text in (("rotated", "x"), ("joins", ""), (f"joins/{entry.id}", "token: x\n")):
+        if text:
+            descriptor = os.open(f"{own.path}/{name}", os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(descriptor, text.encode())
+            os.close(descriptor)
+        else:
+            os.mkdir(f"{own.path}/{name}", 0o700)
+    heard.ask(memory.state, [("Host1", ".*", ""), ("Host1", "x", "")], NOW)
+    contacts = Contacts(ground(memory, told, str(own.path)), keys)
+
+    for _ in "12":
+        keys.read()
+        assert keys.previous() is None
+        assert [(want.peer, want.token) for want in contacts.wants() or ()] == [(entry.id, b"")]
+
+    texts = [line["text"] for line in told.events("error")]
+    assert [text.partition(":")[0] for text in texts] == [
+        "cannot read the last rotation of the key", "cannot read the invitation of 'Host1'"
+    ]  # fmt: skip
+
+
+def test_no_peer_that_is_revoked_is_told_of_our_new_key(own: Keys) -> None:
+    good, bad = peer_of(own, "Host1"), peer_of(own, "Host2")
+    own.store().revoke(bad.id)
+    own.look()
+
+    assert [peer.id for peer in own.peers()] == [good.id]
+
+
 def test_nobody_is_left_because_the_state_cannot_be_read(
     memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
