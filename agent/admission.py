@@ -35,7 +35,7 @@ class Admission:
 
     def enrol(self, message: inside.Enrol) -> None:
         """Whether a stranger may come in, with a token or from a network that is open."""
-        label, peer = "", None
+        label, peer, reason = "", None, ""
         store, how = self._keys.store(), "by its invitation" if message.token else "on first use"
         try:
             if message.token:
@@ -43,28 +43,36 @@ class Admission:
             else:
                 peer = store.first_use(message.identity, message.address)
         except (*UNREACHED, ValueError, KeyError) as error:
-            self._log("error", f"cannot enrol who came from {message.address}: {error}")
+            reason = str(error)
+            self._log("error", f"cannot enrol who came from {message.address}: {reason}")
         if peer is not None:
             label = peer.label
             self._log("notice", f"'{label}' has joined {how}, from {message.address}")
             self._trust_first()
         self._audit(
             "enrol", peer=keys.host_id(message.identity), label=label, ip=message.address,
-            decision="admitted" if label else "refused",
+            decision="admitted" if label else "refused", reason=reason,
         )  # fmt: skip
         self._say(inside.Answered(n=message.n, label=label))
 
     def learnt(self, message: inside.Learnt) -> None:
         """Keep the key of a peer of whom only the fingerprint was known."""
-        with suppress(*UNREACHED):
+        try:
             self._keys.store().learn(message.identity)
-            self._trust_first()
+        except UNREACHED as error:
+            label = self._keys.label(keys.host_id(message.identity))
+            self._log("error", f"cannot keep the key of '{label}', so it is not heard: {error}")
+            return
+        self._trust_first()
 
     def joined(self, message: inside.Joined) -> None:
         """Forget the token for a peer that has let us in."""
-        with suppress(*UNREACHED):
+        label = self._keys.label(message.peer)
+        self._log("notice", f"'{label}' has let us in")
+        try:
             self._keys.store().joined(message.peer)
-        self._log("notice", f"'{self._keys.label(message.peer)}' has let us in")
+        except UNREACHED as error:
+            self._log("warning", f"cannot forget the invitation of '{label}': {error}")
 
     def succeed(self, message: inside.Succeed) -> None:
         """Whether the key of a peer has the successor that it names."""

@@ -29,6 +29,7 @@ from agent import (
     signing,
     status,
 )
+from agent.admission import Admission
 from agent.audit import Audit, verify
 from agent.children import Child
 from agent.contacts import Contacts
@@ -590,6 +591,26 @@ def test_what_of_the_keys_cannot_be_read_is_said_once(own: Keys, memory: Memory)
     assert [text.partition(":")[0] for text in texts] == [
         "cannot read the last rotation of the key", "cannot read the invitation of 'Host1'"
     ]  # fmt: skip
+
+
+def test_what_cannot_be_kept_of_a_peer_is_said(own: Keys, memory: Memory) -> None:
+    entry, told = peer_of(own, "Host1"), Heard()
+    own.look()
+    os.makedirs(f"{own.path}/joins/{entry.id}")
+    own.store().open("127.0.0.0/8", 60, 1)
+    (opening,) = os.listdir(f"{own.path}/open")
+    os.truncate(f"{own.path}/open/{opening}", 0)
+    os.chmod(f"{own.path}/root-{entry.id}.pub", 0o666)  # noqa: S103  # that is the mistake
+    admission = Admission(ground(memory, told), own, lambda message: None)
+
+    admission.learnt(inside.Learnt(identity=entry.key))
+    admission.joined(inside.Joined(peer=entry.id))
+    admission.enrol(inside.Enrol(n=1, identity=bytes(32), token=b"", address="127.0.0.1"))
+
+    assert ["not heard" in line["text"] for line in told.events("error")] == [True, False]
+    assert "invitation of 'Host1'" in told.events("warning")[0]["text"]
+    (line,) = told.events("enrol")
+    assert (line["decision"], opening in line["reason"]) == ("refused", True)
 
 
 def test_no_peer_that_is_revoked_is_told_of_our_new_key(own: Keys) -> None:
