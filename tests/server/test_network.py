@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +33,7 @@ from server.wire.keys import DAEMON_LIFE, Credentials, Identity, certify, digest
 from server.wire.limits import Limits
 from server.wire.messages import Failed, List, Literal, Ping, Pull, Signals, Subscribe, Variable
 from server.wire.transport import Cut, Refused
-from tests.server.halves import EPOCH, WORLD, Half, document, grant, seen, trusted
+from tests.server.halves import EPOCH, ROOT, WORLD, Half, document, grant, seen, trusted
 from tests.server.hosts import until
 
 if TYPE_CHECKING:
@@ -744,3 +746,13 @@ def test_the_process_needs_no_tls() -> None:
 
     assert "/_asyncio." in loaded
     assert "/_ssl." not in loaded
+
+
+def test_the_process_does_without_what_is_spared() -> None:
+    code = (
+        "import sys; from server import cli; cli.lighten(); import server.network\n"
+        "sys.exit(any(sys.modules[spared] for _, spared in cli.SPARED))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False)
+
+    assert ran.returncode == 0
