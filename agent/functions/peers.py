@@ -1,7 +1,8 @@
 """Functions that ask peers, or tell of them: what CFEngine's hub knows, from host to host."""
 
+from policy import values
 from policy.errors import Failed
-from policy.functions.arguments import refusal
+from policy.functions.arguments import integer, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _told(ctx: "Context", peer: "Known", handle: str) -> str:
     from server.wire.trust import Store
 
     run = ctx.agent
-    at = f"{peer.id}/{handle}".encode()
+    at = values.octets(f"{peer.id}/{handle}")
     store = Store(f"{run.workdir}/ppkeys", run.state.clock())
     reason = "it says no"
     if run.planned is None:
@@ -117,12 +118,12 @@ def _told(ctx: "Context", peer: "Known", handle: str) -> str:
                 said = client.ask(messages.Literal(n=client.number(), handle=handle))
                 if isinstance(said, messages.Found):
                     run.state.see(at, "literal", said.value, remember=not run.dry)
-                    return said.value.decode("utf-8", "surrogateescape")
-        except UNREACHED as error:
+                    return values.text(said.value)
+        except (*UNREACHED, UnicodeError) as error:  # a handle of octets is no text to ask for
             reason = str(error) or type(error).__name__
         ctx.log("info", f"no text '{handle}' from '{peer.label}': {reason}")
     before: bytes | None = run.state.seen(at, "literal")
-    return (before or b"").decode("utf-8", "surrogateescape")
+    return values.text(before or b"")
 
 
 def hostswithclass(ctx: "Context", name: str, field: str) -> tuple[str, ...]:
@@ -170,10 +171,13 @@ def hostsseen(ctx: "Context", hours: str, policy: str, field: str) -> tuple[str,
     from server.wire import seen
 
     exchange = _exchange(ctx)
-    since = exchange.now() / 1000 - int(hours) * HOUR
+    since = exchange.now() / 1000 - integer(ctx, hours) * HOUR
     found = []
     for peer in exchange.trusted().values():
-        last = seen.last(f"{ctx.agent.workdir}/state/net/seen", peer.id)
+        try:
+            last = seen.last(f"{ctx.agent.workdir}/state/net/seen", peer.id)
+        except OSError as error:
+            raise refusal(ctx, f"hostsseen: cannot tell when '{peer.label}' was: {error}") from None
         if last is not None and (last.when >= since) == (policy == "lastseen"):
             found.append(last.address if field == "address" else _field(peer, field))
     if not found:

@@ -89,4 +89,5 @@ class Agent:
             log.flush()
         finally:
             os.close(fd)
-        return Kept(run, [line.strip() for line in said.read_text().splitlines()])
+        lines = said.read_text(errors="surrogateescape").splitlines()
+        return Kept(run, [line.strip() for line in lines])

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from agent.functions import ldap, network
-from policy.context import Variable
+from policy.context import Context, Frame, Scope, Variable
 from policy.errors import Fatal, Unresolved
 from policy.evaluate import evaluate
 from policy.functions import SIGNATURES
+from tests.agent.site import Site
 from tests.agent.test_functions_bounds import World
 
 NONSENSE = (
@@ -28,7 +29,8 @@ NONSENSE = (
 )  # fmt: skip
 TIMES = 40
 SLOW = frozenset(("isconnectable", "network_connections", "data_sysctlvalues", "findprocesses"))
-NAMES = sorted(name for name, row in SIGNATURES.items() if row[2] != "host.peers")
+PEERS = sorted(name for name, row in SIGNATURES.items() if row[2] == "host.peers")
+NAMES = sorted(SIGNATURES.keys() - set(PEERS))
 
 
 def arguments(name: str, chance: random.Random) -> list[str]:
@@ -40,6 +42,19 @@ def arguments(name: str, chance: random.Random) -> list[str]:
         if "|" in word and "/" not in word and chance.random() < 0.5:
             given[at] = chance.choice(word.rstrip(".").split("|"))
     return given
+
+
+def survives(ctx: Context, name: str, times: int) -> None:
+    """Call NAME with so much nonsense."""
+    chance = random.Random(name)  # noqa: S311  # no secret
+    for _ in range(times):
+        call = ("call", name, *arguments(name, chance))
+        try:
+            evaluate(call, ctx)
+        except (Unresolved, Fatal):
+            continue
+        except Exception as error:
+            pytest.fail(f"{call[1:]}: {error!r}")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,14 +69,16 @@ def test_nonsense_breaks_nothing(
     world.ctx.facts = {"workdir": Variable(str(tmp_path), "string", ())}
     world.ctx.define("l", ("a", "b"), "slist")
     world.ctx.define("d", {"k": [1, {"x": "y"}], "n": None}, "data")
-    chance = random.Random(name)  # noqa: S311  # no secret
 
-    for _ in range(2 if name in SLOW else TIMES):
-        call = ("call", name, *arguments(name, chance))
-        try:
-            evaluate(call, world.ctx)
-        except (Unresolved, Fatal):
-            continue
-        except Exception as error:
-            pytest.fail(f"{call[1:]}: {error!r}")
+    survives(world.ctx, name, 2 if name in SLOW else TIMES)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_nonsense_about_peers_breaks_nothing(name: str, tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.run("")
+    ctx = site.kept.run.ctx
+    ctx.frame = Frame("main", "default", ctx.scopes.setdefault("main", Scope()))
+
+    survives(ctx, name, TIMES)
