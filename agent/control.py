@@ -9,11 +9,11 @@ import json
 import os
 import socket
 import struct
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import Any
 
     from agent.events import Events
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SOCKET = "control.sock"
 LONGEST = 4096  # of a question
+PATIENCE = 5.0  # seconds to wait for an answer
 BACKLOG = 1 << 20  # octets that somebody who watches has not read
 CREDENTIALS = struct.Struct("3i")
 
@@ -111,30 +112,37 @@ def _known(sock: socket.socket) -> bool:
 # the other end
 
 
-def ask(workdir: str, op: str, seconds: float = 5.0, name: str = SOCKET, **more: object) -> "Any":
-    """What the daemon of WORKDIR answers to OP; None if there is none. Raises OSError."""
-    with opened(workdir, seconds, name) as sock:
+def ask(workdir: str, op: str, name: str) -> "Any":
+    """What the daemon of WORKDIR behind the socket NAME answers to OP; None if there is none. Raises OSError."""
+    with opened(workdir, PATIENCE, name) as sock:
         if sock is None:
             return None
-        sock.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
+        sock.sendall(_question(op))
         with sock.makefile("rb") as file:
             return json.loads(file.readline() or b"null")
 
 
-class opened:  # noqa: N801  # it reads as what it gives
-    """A socket to the daemon of WORKDIR, None if there is none; a context manager."""
+def tell(workdir: str, op: str, name: str, **more: object) -> None:
+    """Ask the daemon of WORKDIR for OP, if there is one, and wait for nothing. Raises OSError."""
+    with opened(workdir, 0.0, name) as sock:
+        if sock is not None:
+            sock.sendall(_question(op, **more))
 
-    def __init__(self, workdir: str, seconds: float | None, name: str = SOCKET) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(seconds)
-        self._path = f"{workdir}/state/{name}"
 
-    def __enter__(self) -> socket.socket | None:
+def _question(op: str, **more: object) -> bytes:
+    return json.dumps({"op": op, **more}).encode() + b"\n"
+
+
+@contextmanager
+def opened(
+    workdir: str, seconds: float | None, name: str = SOCKET
+) -> "Iterator[socket.socket | None]":
+    """A socket to the daemon of WORKDIR, None if there is none. Raises OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(seconds)
         try:
-            self._socket.connect(self._path)
+            sock.connect(f"{workdir}/state/{name}")
+            there = True
         except (FileNotFoundError, ConnectionRefusedError):
-            return None
-        return self._socket
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
+            there = False
+        yield sock if there else None

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from agent import acts, clock, heard, history, outputs, roles, signals
 from agent.audit import Audit
-from agent.control import SOCKET, Control
+from agent.control import SOCKET, Control, tell
 from agent.due import Due
 from agent.events import Events
 from agent.executor import Executor
@@ -193,8 +193,11 @@ class Daemon:
         """A signal came that was asked for."""
         if self._wakes:
             self._runs.want(why, woken=True)
-        else:
-            roles.pass_on(f"{self._state}/{roles.EXECD}", why)
+            return
+        try:
+            tell(self._settings.workdir, "run", roles.EXECD, why=why, woken=True)
+        except OSError as error:
+            self._log("warning", f"cannot ask cf-execd for a run, {why}: {error}")
 
     def _refresh(self) -> None:
         """Somebody has written to the state of this host: see what that means for us."""

@@ -82,17 +82,6 @@ def bell(path: str) -> "socket":
     return found
 
 
-def pass_on(path: str, why: str) -> None:
-    """Ask the cf-execd at PATH, if there is one, for a run for a signal."""
-    import json
-    import socket
-
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.setblocking(False)
-        sock.connect(path)
-        sock.send(json.dumps({"op": "run", "why": why, "woken": True}).encode() + b"\n")
-
-
 def listening(text: str) -> tuple[str, int]:
     """Where `--listen TEXT` says: ADDR, or ADDR:PORT, whose port may be 0. Raises BadAddress."""
     from server.wire.transport import placed

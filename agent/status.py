@@ -7,7 +7,7 @@ import os
 import time
 
 from agent import acts, heard, history
-from agent.control import ask
+from agent.control import SOCKET, ask
 from agent.peer import trusted
 from agent.roles import EXECD
 
@@ -33,7 +33,7 @@ def main(settings: "Settings", log: "Log") -> int:
     from agent.state import State
 
     state = State(f"{settings.workdir}/state/agent.db", log, int(settings.now))
-    daemons = [found for name in (None, EXECD) if (found := _asked(settings, log, name))]
+    daemons = [found for name in (SOCKET, EXECD) if (found := _asked(settings, log, name))]
     shown = {
         "daemon": daemons[0] if daemons else None,
         "executor": daemons[1] if len(daemons) > 1 else None,
@@ -53,10 +53,10 @@ def main(settings: "Settings", log: "Log") -> int:
     return 0 if daemons else EXIT_NONE
 
 
-def _asked(settings: "Settings", log: "Log", name: str | None) -> "Row | None":
+def _asked(settings: "Settings", log: "Log", name: str) -> "Row | None":
     """What the daemon behind the socket NAME says of itself, None if there is none."""
     try:
-        found = ask(settings.workdir, "status", **({"name": name} if name else {}))  # type: ignore[arg-type]  # a name, or nothing
+        found = ask(settings.workdir, "status", name)
     except (OSError, ValueError) as error:
         log("error", f"the daemon does not answer: {error}")
         return None

@@ -19,6 +19,7 @@ from msgspec import ValidationError
 from agent import (
     acts,
     clock,
+    control,
     controls,
     heard,
     history,
@@ -670,6 +671,23 @@ def asker(own: Keys, *words: str) -> tuple[Settings, State]:
     work = os.path.dirname(own.path)
     settings = Settings({"workdir": work, "files": words, "now": NOW / 1000})
     return settings, State(f"{work}/state/agent.db", Heard(), NOW // 1000)
+
+
+def test_who_does_not_listen_is_not_waited_for(tmp_path: Path) -> None:
+    """And who is not there is nobody to complain of."""
+    (tmp_path / "state").mkdir()
+    control.tell(str(tmp_path), "run", "execd.sock", why="x")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp_path / "state/execd.sock"))
+        sock.listen(0)
+        control.tell(str(tmp_path), "run", "execd.sock", why="x")
+
+        with pytest.raises(BlockingIOError):  # no room for another one
+            control.tell(str(tmp_path), "run", "execd.sock", why="y")
+
+        heard_of, _ = sock.accept()
+        with heard_of, heard_of.makefile() as file:
+            assert json.loads(file.readline()) == {"op": "run", "why": "x"}
 
 
 def test_what_was_said_twice_under_a_key_before_is_cleared_by_label(own: Keys) -> None:
