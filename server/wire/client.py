@@ -45,7 +45,7 @@ class Wire:
         self._hurry()
         try:
             self._socket.sendall(data)
-        except (ConnectionError, BrokenPipeError) as error:
+        except ConnectionError as error:
             raise Cut(str(error)) from None
 
     def some(self, most: int = READ) -> bytes:

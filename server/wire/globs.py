@@ -30,11 +30,6 @@ class Globs:
         for char in self._steps:
             self._steps[char] |= self._others
 
-    @property
-    def words(self) -> frozenset[str]:
-        """The globs that are names."""
-        return self._words
-
     def mean(self, name: str) -> bool:
         """Whether one of them means NAME."""
         if self._all or name in self._words:

@@ -30,17 +30,14 @@ STUCK = 16 * 1024  # octets waiting for the peer, beyond which nothing more is m
 
 
 class Pipe(asyncio.BufferedProtocol):
-    """A TCP connection that is read at our pace; ALLOWANCE limits what is read before `lift`.
-
-    MADE is called when it is there.
-    """
+    """A TCP connection that is read at our pace; ALLOWANCE limits what is read before `lift`."""
 
     __slots__ = (
-        "_allowance", "_closing", "_data", "_due", "_freed", "_hear", "_made", "_timer",
-        "_transport", "_waiter", "ended", "stuck",
+        "_allowance", "_closing", "_data", "_due", "_freed", "_hear", "_timer", "_transport",
+        "_waiter", "ended", "stuck",
     )  # fmt: skip
 
-    def __init__(self, allowance: int = 0, made: Callable[[Pipe], None] | None = None) -> None:
+    def __init__(self, allowance: int = 0) -> None:
         self._allowance: int | None = allowance or None
         self._data = b""
         self.ended = False  # nothing more comes
@@ -50,7 +47,6 @@ class Pipe(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
-        self._made = made
         self._closing: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
 
@@ -61,8 +57,6 @@ class Pipe(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP gives such
         self._transport = transport
         transport.set_write_buffer_limits(STUCK)
-        if self._made is not None:
-            self._made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next octets go."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,9 @@ from hypothesis import strategies as st
 from server.wire.limits import Bucket, Buckets, Recent, neighbourhood
 from server.wire.stream import Pipe
 from server.wire.transport import Cut
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), st.floats(0.1, 5)), max_size=60))
@@ -75,39 +80,42 @@ def test_who_shares_limits(one: str, other: str, *, same: bool) -> None:
     assert (neighbourhood(one) == neighbourhood(other)) == same
 
 
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[Pipe, socket.socket]]:
+    """A pipe and the stranger at its other end."""
+    pipe = Pipe(512)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as stranger,
+    ):
+        near, _ = server.accept()
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: pipe, near)
+        yield pipe, stranger
+
+
 def test_no_more_is_read_than_allowed() -> None:
     async def read() -> tuple[int, int]:
-        loop = asyncio.get_running_loop()
-        pipes: list[Pipe] = []
-        server = await loop.create_server(lambda: Pipe(512, pipes.append), "127.0.0.1", 0)
-        with socket.create_connection(server.sockets[0].getsockname()) as stranger:
+        async with connected() as (pipe, stranger):
             stranger.sendall(bytes(50_000))
             await asyncio.sleep(0.1)
-            before = len(pipes[0]._data)
-            pipes[0].lift()
-            await pipes[0].exactly(50_000)
-            pipes[0].abort()
-        server.close()
-        return before, len(pipes[0]._data)
+            before = len(pipe._data)
+            pipe.lift()
+            await pipe.exactly(50_000)
+            pipe.abort()
+        return before, len(pipe._data)
 
     assert asyncio.run(read()) == (512, 0)
 
 
 def test_who_does_not_read_cannot_keep_a_connection_open() -> None:
     async def leave() -> tuple[bool, bool]:
-        loop = asyncio.get_running_loop()
-        pipes: list[Pipe] = []
-        server = await loop.create_server(lambda: Pipe(512, pipes.append), "127.0.0.1", 0)
-        with socket.create_connection(server.sockets[0].getsockname()):
-            await asyncio.sleep(0.05)
-            pipe = pipes[0]
+        async with connected() as (pipe, _):
             pipe._transport.set_write_buffer_limits(high=64 << 20)
             await pipe.write(bytes(32 << 20), 1)
             pipe.close(0.1)
             await asyncio.sleep(0.02)
             before = pipe.ended
             await asyncio.sleep(0.3)
-        server.close()
         return before, pipe.ended
 
     assert asyncio.run(leave()) == (False, True)
@@ -115,15 +123,8 @@ def test_who_does_not_read_cannot_keep_a_connection_open() -> None:
 
 def test_a_write_that_nobody_reads_is_given_up() -> None:
     async def write() -> None:
-        loop = asyncio.get_running_loop()
-        pipes: list[Pipe] = []
-        server = await loop.create_server(lambda: Pipe(512, pipes.append), "127.0.0.1", 0)
-        with socket.create_connection(server.sockets[0].getsockname()):
-            await asyncio.sleep(0.05)
-            try:
-                await pipes[0].write(bytes(32 << 20), 0.1)
-            finally:
-                server.close()
+        async with connected() as (pipe, _):
+            await pipe.write(bytes(32 << 20), 0.1)
 
     with pytest.raises(Cut, match="does not read"):
         asyncio.run(write())

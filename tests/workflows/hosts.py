@@ -39,7 +39,6 @@ PATIENCE = 20.0  # seconds that anything may take that is expected to happen
 PAUSE = 0.005
 LIBC = ctypes.CDLL(None)
 SET_DEATH_SIGNAL = 1  # of prctl(2)
-NOW_AND_THEN = 0.02
 JOBS = "/usr/local/bin/"  # in policy
 JOB = """#!/bin/sh
 name=${0##*/}
