@@ -113,7 +113,7 @@ def _known(sock: socket.socket) -> bool:
 
 
 def ask(workdir: str, op: str, name: str) -> "Any":
-    """What the daemon of WORKDIR behind the socket NAME answers to OP; None if there is none. Raises OSError."""
+    """What the daemon at the socket NAME answers to OP; None if there is none. Raises OSError."""
     with opened(workdir, PATIENCE, name) as sock:
         if sock is None:
             return None
@@ -123,7 +123,7 @@ def ask(workdir: str, op: str, name: str) -> "Any":
 
 
 def tell(workdir: str, op: str, name: str, **more: object) -> None:
-    """Ask the daemon of WORKDIR for OP, if there is one, and wait for nothing. Raises OSError."""
+    """Ask the daemon at the socket NAME for OP, if there is one; do not wait. Raises OSError."""
     with opened(workdir, 0.0, name) as sock:
         if sock is not None:
             sock.sendall(_question(op, **more))
