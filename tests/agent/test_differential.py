@@ -10,14 +10,11 @@ from policy.functions import SIGNATURES
 CALLS = 100
 LINKS = race.OURS / "cf-agent"
 
-pytestmark = [
-    pytest.mark.skipif(
-        not (race.REFERENCE / "cf-agent").exists(), reason="needs cf-agent 3.21 in /usr/bin"
-    ),
-    pytest.mark.skipif(not LINKS.exists(), reason=f"needs {LINKS}: make setup"),
-]
 
-
+@pytest.mark.skipif(
+    not (race.REFERENCE / "cf-agent").exists(), reason="needs cf-agent 3.21 in /usr/bin"
+)
+@pytest.mark.skipif(not LINKS.exists(), reason=f"needs {LINKS}: make setup")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_calls_are_answered_as_by_the_reference(tmp_path: Path, seed: int) -> None:
     world = tmp_path / "world"
