@@ -15,43 +15,15 @@ import pytest
 
 from agent import life
 from agent.functions import commands, network
-from agent.host import Host
-from policy.context import Context, Frame, Scope
 from policy.errors import Failed
 from policy.evaluate import evaluate
-from policy.functions import SIGNATURES, implementation
 from policy.strings import parse
+from tests.agent.world import World, listening
 
 SECONDS = 60  # what takes seconds here takes hours if it is not linear
 MEMORY = 2 << 30
 MEGABYTES = 10_000_000
 MANY = 100_000
-
-
-class World:
-    """A context on the real host that remembers what was logged."""
-
-    def __init__(self) -> None:
-        self.logged: list[str] = []
-        self.ctx = Context(
-            hard={"any": ()},
-            facts={},
-            now=0,
-            log=lambda level, message: self.logged.append(f"{level}: {message}"),
-            host=Host(),
-            function=lambda name: (implementation(name, "agent.functions"), *_shape(name)),
-        )
-        self.ctx.frame = Frame("main", "default", self.ctx.scopes.setdefault("main", Scope()))
-        self.ctx.agent = self
-
-    def call(self, name: str, *args: Any) -> Any:
-        """What the built-in NAME makes of ARGS."""
-        return implementation(name, "agent.functions")(self.ctx, *args)
-
-
-def _shape(name: str) -> tuple[str, int]:
-    _, params, _, flags = SIGNATURES[name]
-    return flags, -1 if "V" in flags else len(params.split())
 
 
 @pytest.fixture
@@ -412,22 +384,17 @@ def dripping() -> Iterator[str]:
     """A port that answers anybody, an octet now and then, for ever."""
     ended = threading.Event()
 
-    def drip(server: socket.socket) -> None:
-        peer, _ = server.accept()
-        with peer:
-            peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            while not ended.wait(0.1):
-                try:
-                    peer.sendall(b".")
-                except OSError:
-                    return
+    def drip(peer: socket.socket) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not ended.wait(0.1):
+            try:
+                peer.sendall(b".")
+            except OSError:
+                return
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=drip, args=(server,))
-        thread.start()
-        yield str(server.getsockname()[1])
+    with listening(drip) as port:
+        yield str(port)
         ended.set()
-        thread.join(5)
 
 
 def test_a_silent_host_is_left(world: World, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:

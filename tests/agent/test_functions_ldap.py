@@ -2,7 +2,6 @@
 
 import socket
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from agent.functions import ldap
 from tests.agent.driver import Agent
+from tests.agent.world import listening
 
 if TYPE_CHECKING:
     from tests.agent.driver import Kept
@@ -66,33 +66,23 @@ def answers(kind: int, request: bytes) -> Iterator[bytes]:
         yield result(0x65, 50 if b"secret" in request else 0)
 
 
-def serve(server: socket.socket) -> None:
-    """Answer one client after the other until the port is closed."""
-    while True:
-        try:
-            peer, _ = server.accept()
-        except OSError:
+def converse(peer: socket.socket) -> None:
+    """Answer a client until it goes."""
+    while data := peer.recv(65536):
+        _, message, _ = element(data)
+        _, number, at = element(message)
+        kind, request, _ = element(message, at)
+        if kind == UNBIND:
             return
-        with peer:
-            while data := peer.recv(65536):
-                _, message, _ = element(data)
-                _, number, at = element(message)
-                kind, request, _ = element(message, at)
-                if kind == UNBIND:
-                    break
-                for answer in answers(kind, request):
-                    peer.sendall(tlv(0x30, tlv(2, number), answer))
+        for answer in answers(kind, request):
+            peer.sendall(tlv(0x30, tlv(2, number), answer))
 
 
 @pytest.fixture
 def uri() -> Iterator[str]:
     """Where the directory is."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve, args=(server,), daemon=True)
-        thread.start()
-        yield f"ldap://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    with listening(converse) as port:
+        yield f"ldap://127.0.0.1:{port}"
 
 
 def ask(tmp_path: Path, promises: str, report: str) -> "Kept":
@@ -185,29 +175,18 @@ def test_what_is_no_directory_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
     monkeypatch.setattr(ldap, "_PATIENCE", 1)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=mumble, args=(server, answer), daemon=True)
-        thread.start()
-        where = f"ldap://127.0.0.1:{server.getsockname()[1]}"
+
+    def mumble(peer: socket.socket) -> None:
+        peer.recv(65536)
+        peer.sendall(answer)
+
+    with listening(mumble) as port:
+        where = f"ldap://127.0.0.1:{port}"
         call = f'ldapvalue("{where}", "dc=org", "(uid=ann)", "mail", "subtree", "none")'
 
         kept = ask(tmp_path, f'vars: "x" string => {call};', "$(x)")
 
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
     assert kept.lines[0].startswith(f"error: ldapvalue: cannot ask '{where}': ")
-
-
-def mumble(server: socket.socket, answer: bytes) -> None:
-    """Say ANSWER to whoever comes, whatever the question."""
-    while True:
-        try:
-            peer, _ = server.accept()
-        except OSError:
-            return
-        with peer:
-            peer.recv(65536)
-            peer.sendall(answer)
 
 
 @pytest.mark.usefixtures("library")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from agent.functions import ldap, network
-from policy.context import Context, Frame, Scope, Variable
+from policy.context import Context, Frame, Scope
 from policy.errors import Fatal, Unresolved
 from policy.evaluate import evaluate
 from policy.functions import SIGNATURES
 from tests.agent.site import Site
-from tests.agent.test_functions_bounds import World
+from tests.agent.world import World
 
 NONSENSE = (
     "", " ", "\n", "a", "é", "\udcff", "-1", "0", "1", "1k", "0.5", "1e400", "nan", "inf", "-inf",
@@ -64,9 +64,8 @@ def test_nonsense_breaks_nothing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(network, "_PATIENCE", 0.1)
     monkeypatch.setattr(ldap, "_PATIENCE", 1)
-    world = World()
+    world = World(str(tmp_path))
     world.ctx.agent = None
-    world.ctx.facts = {"workdir": Variable(str(tmp_path), "string", ())}
     world.ctx.define("l", ("a", "b"), "slist")
     world.ctx.define("d", {"k": [1, {"x": "y"}], "n": None}, "data")
 

@@ -6,45 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from agent.functions import commands, network, processes, read, read_data, users
-from agent.host import Host
-from policy.context import Context, Frame, Scope, Variable
-from policy.errors import Failed, Unresolved
-
-
-class World:
-    """A context on the real host that remembers what was logged."""
-
-    def __init__(self, workdir: str = "/nosuch") -> None:
-        self.logged: list[str] = []
-        self.ctx = Context(
-            hard={"any": ()},
-            facts={"workdir": Variable(workdir, "string")},
-            now=0,
-            log=lambda level, message: self.logged.append(f"{level}: {message}"),
-            host=Host(),
-            function=self.nothing,
-        )
-        self.ctx.frame = Frame("main", "default", Scope())
-        self.ctx.agent = self
-
-    def nothing(self, name: str) -> NoReturn:
-        raise Unresolved(name)
-
-    class log:  # noqa: N801  # what an agent calls it
-        """Nobody wants to know."""
-
-        @staticmethod
-        def wants(_level: str) -> bool:
-            return False
-
-        @staticmethod
-        def show(text: str) -> None:
-            print(text, end="")
+from policy.errors import Failed
+from tests.agent.world import World, listening
 
 
 @pytest.fixture
@@ -201,23 +168,13 @@ def test_we_are_among_the_processes(world: World) -> None:
 @pytest.fixture
 def port() -> Iterator[str]:
     """A port of this host that answers `pong` to whatever it is asked."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def serve() -> None:
-            while True:
-                try:
-                    peer, _ = server.accept()
-                except OSError:
-                    return
-                with peer:
-                    if peer.recv(100):
-                        peer.sendall(b"pong\n")
+    def pong(peer: socket.socket) -> None:
+        if peer.recv(100):
+            peer.sendall(b"pong\n")
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield str(server.getsockname()[1])
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+    with listening(pong) as port:
+        yield str(port)
 
 
 def test_a_port_that_listens_can_be_connected_to(world: World, port: str) -> None:
