@@ -5,8 +5,8 @@ import time
 
 from agent import acts
 from agent.runs import SCHEDULE, Runs, Terms
-from agent.timetable import USUAL, Timetable
-from policy.classes import BadExpression
+from agent.timetable import USUAL, Timetable, checked
+from policy.values import integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,18 +47,32 @@ class Due:
             expressions = (expressions,)
         if self._settings.schedule:
             expressions = (self._settings.schedule,)
-        try:
-            self._timetable = Timetable(tuple(expressions), tuple(said.get("classes", ())))
-        except BadExpression as error:
-            self._log("error", f"schedule: {error}")
-        minutes = _number(self._settings.splay or body.get("splaytime"), 0)
+        good = []
+        for text in expressions:
+            if problem := checked(text):
+                self._log("error", f"schedule: {problem}")
+            else:
+                good.append(text)
+        usual = bool(expressions) and not good  # a host that runs nothing would never be mended
+        self._timetable = Timetable(USUAL if usual else tuple(good), tuple(said.get("classes", ())))
+        minutes = self._number("splaytime", self._settings.splay or body.get("splaytime"), 0)
         self._splay = 60.0 * minutes * float(said.get("share", 0.0))
-        silence = 60.0 * _number(body.get("agent_expireafter"), SILENCE)
-        self._runs.terms = Terms(body.get("exec_command", ""), silence, said.get("host", ""))
+        silence = self._number("agent_expireafter", body.get("agent_expireafter"), SILENCE)
+        self._runs.terms = Terms(body.get("exec_command", ""), 60.0 * silence, said.get("host", ""))
         mailed = any(body.get(name) for name in MAIL)
         if mailed and not self._mailed:
             self._log("warning", "not yet supported: mail ('mailto' of body executor control)")
         self._mailed = mailed
+
+    def _number(self, name: str, value: "Any", usual: int) -> int:
+        """VALUE of the attribute NAME, the USUAL one if it has none."""
+        if value is None:
+            return usual
+        try:
+            return integer(value)
+        except (TypeError, ValueError):
+            self._log("error", f"'{name}' of body executor control is not a number: '{value}'")
+            return usual
 
     def minute(self, now: float) -> None:
         """Start a run if a minute has begun in which one is due."""
@@ -101,11 +115,3 @@ class Due:
 def steady() -> float:
     """Seconds by the clock that does not jump, sleep included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _number(value: object, usual: int) -> int:
-    """VALUE as a number, the USUAL one if it is none."""
-    try:
-        return int(str(value))
-    except ValueError:
-        return usual

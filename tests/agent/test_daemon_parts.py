@@ -929,6 +929,21 @@ def test_policy_says_when_and_how_runs_start(memory: Memory) -> None:
     assert len(told.events("warning")) == 1, "mail is not there yet, said once"
 
 
+def test_what_policy_says_badly_is_said_and_the_rest_holds(memory: Memory) -> None:
+    told = Heard()
+    judge, runs = due(memory, told)
+
+    judge.obey({"executor": {"schedule": ["Hr00 Min00", "any"], "agent_expireafter": "2k"}})
+    kept = (judge._timetable.due(60.0), runs.terms.silence)
+    judge.obey({"executor": {"schedule": ["Hr00 Min00"], "splaytime": "soon"}})
+
+    assert kept == (True, 120_000.0)
+    assert [judge._timetable.due(60.0 * minute) for minute in (0, 1)] == [True, False]
+    assert [line["text"].partition(":")[0] for line in told.events("error")] == [
+        "schedule", "schedule", "'splaytime' of body executor control is not a number"
+    ]  # fmt: skip
+
+
 def test_the_command_line_goes_before_policy(memory: Memory) -> None:
     async def go(schedule: str) -> list[tuple[str, bool]]:
         judge, runs = due(memory, Heard(), schedule=schedule)
