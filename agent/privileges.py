@@ -5,7 +5,6 @@ Everything that it will run is loaded before: its user may not be able to read w
 Nothing that somebody else could have sent is looked at until then.
 """
 
-import gc
 import os
 import resource
 import signal
@@ -18,9 +17,9 @@ LIMITS = (
 )
 # what the standard library and we would load later, when it is needed
 LATER = (
-    "concurrent.futures.thread", "ctypes.util", "encodings.ascii", "encodings.idna",
-    "encodings.latin_1", "linecache", "policy.pcre2", "policy.regexp", "queue", "server.network",
-    "stringprep", "traceback",
+    "agent.log", "agent.options", "concurrent.futures.thread", "ctypes.util", "encodings.ascii",
+    "encodings.idna", "encodings.latin_1", "linecache", "policy.pcre2", "policy.regexp", "queue",
+    "server.network", "stringprep", "traceback",
 )  # fmt: skip
 SET_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # of prctl(2)
 
@@ -29,17 +28,13 @@ def leave(user: int, group: int) -> None:
     """Load the network half, and become USER of GROUP, unless they are negative; for ever."""
     _close()
     import ctypes
-    import threading
 
     from agent import cli
 
-    gc.disable()  # as server/cli.py does, which enables it, and does without TLS, too
-    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]  # None: it is not there
     sys.meta_path.append(cli.Packages)
-    for name in (*cli.INSIDE.values(), *LATER):
-        if name != cli.INSIDE["controls"]:
-            __import__(name)
-    del threading
+    __import__(cli.INSIDE["network"], fromlist=["lighten"]).lighten()
+    for name in LATER:
+        __import__(name)
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     for kind, wanted in LIMITS:
         hard = resource.getrlimit(kind)[1]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agent import roles
+from agent.links import FLAGS
 from agent.options import Settings
 from tests.workflows.hosts import Site, until
 from tests.workflows.places import Loopback
@@ -206,6 +207,25 @@ def test_the_network_half_inherits_nothing_but_its_socket(tmp_path: Path) -> Non
         os.close(high)
 
     assert ran.stdout == "[]\n"
+
+
+def test_the_network_half_loads_nothing_without_its_privileges() -> None:
+    """Its user may not be able to read where troth is, or Python."""
+    code = (
+        f"import sys; sys.path.append({str(ROOT)!r})\n"
+        "from agent.privileges import leave; leave(-1, -1); loaded = {*sys.modules}\n"
+        "from agent.cli import main; main(['troth', 'network'])\n"
+        "print({*sys.modules} - loaded)"
+    )
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.shutdown(socket.SHUT_WR)
+        ran = subprocess.run(
+            [sys.executable, FLAGS, "-c", code], stdin=theirs.fileno(), env={"TROTH_HALF": "0"},
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+
+    assert (ran.stdout, ran.stderr) == ("set()\n", "")
 
 
 def test_a_signal_starts_a_run_and_those_during_it_one_more(pair: tuple[Host, Host]) -> None:
