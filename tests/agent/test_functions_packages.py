@@ -120,16 +120,85 @@ def test_a_module_that_is_missing_fails_the_call(
     assert "Cannot find package module at location" in kept.lines[0]
 
 
-def test_a_module_that_says_nonsense_fails_the_call(
-    agent: Agent, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("echo Nonsense ed", "error: Unsupported response from package module: Nonsense ed"),
+        ("echo PackageType=file", "error: Unsupported response from package module: PackageType"),
+        ("echo ErrorMessage=no disk", "error: package module: ErrorMessage=no disk"),
+        ("echo Version=1", "info: Error updating packages cache."),
+        ("exit 3", "info: Some error occurred while communicating with package module while"),
+    ],
+)
+def test_a_module_that_cannot_list_fails_the_call(
+    agent: Agent, capfd: pytest.CaptureFixture[str], listed: str, said: str
 ) -> None:
     path = agent.base / "modules" / "packages" / "fake"
-    path.write_text(FAKE.replace("Name=%s", "Nonsense %s"))
+    path.write_text(FAKE.replace("list-installed) ", f"list-installed) {listed};"))
 
     kept = ask(agent, ALL)
 
     assert capfd.readouterr().out == "R: $(shown)\n"
-    assert "error: Unsupported response from package module: Nonsense ed" in kept.lines
+    assert any(line.startswith(said) for line in kept.lines)
+    assert "error: Can not update cache." in kept.lines
+
+
+@pytest.mark.parametrize("version", ["2", "", "1; exit 1"])
+def test_a_module_of_another_version_is_not_asked(
+    agent: Agent, capfd: pytest.CaptureFixture[str], version: str
+) -> None:
+    path = agent.base / "modules" / "packages" / "fake"
+    path.write_text(FAKE.replace("echo 1 ;;", f"echo {version} ;;"))
+
+    kept = ask(agent, ALL)
+
+    assert capfd.readouterr().out == "R: $(shown)\n"
+    (said,) = [line for line in kept.lines if "wrapper API version" in line]
+    assert said.startswith("error: Unsupported package module")
+    assert asked(agent) == ["supports-api-version"]
+
+
+def test_an_interpreter_runs_what_need_not_be_executable(
+    agent: Agent, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (agent.base / "modules" / "packages" / "fake").chmod(0o644)
+    body = BODY.replace("{\n", '{\n  interpreter => "/bin/sh";\n', 1)
+
+    ask(agent, ALL, CONTROL + body)
+
+    assert capfd.readouterr().out == f"R: [{ED},{MC}]\n"
+
+
+def test_with_locks_a_list_is_good_for_as_long_as_its_body_says(
+    agent: Agent, capfd: pytest.CaptureFixture[str]
+) -> None:
+    agent.no_locks = False
+    ask(agent, ALL)
+    for name in ("installed", "updates"):
+        os.utime(agent.base / "state" / f"packages_{name}_fake", (NOW, NOW))
+
+    agent.now = NOW + 59 * 60
+    ask(agent, ALL)
+    assert len(asked(agent)) == 3
+    agent.now = NOW + 60 * 60
+    ask(agent, ALL)
+
+    assert len(asked(agent)) == 6
+    assert capfd.readouterr().out == f"R: [{ED},{MC}]\n" * 3
+
+
+def test_a_list_that_cannot_be_read_fails_the_call(
+    agent: Agent, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ask(agent, ALL)
+    path = agent.base / "state" / "packages_installed_fake"
+    path.unlink()
+    path.mkdir()
+    capfd.readouterr()
+
+    ask(agent, ALL, BODY)
+
+    assert capfd.readouterr().out == "R: $(shown)\n"
 
 
 def test_an_inventory_of_no_module_says_so(agent: Agent) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 API = "1"
 ERRORS = ("Error", "ErrorMessage")
-KEYS = frozenset(("Name", "Version", "Architecture", "PackageType"))
+KEYS = frozenset(("Name", "Version", "Architecture"))
 PATIENCE = 600  # seconds that a module has for one answer
 
 
@@ -144,7 +144,7 @@ def _rows(pairs: "Pairs") -> "list[Row]":
     for key, value in pairs:
         if key == "Name":
             found.append({})
-        elif not found or key == "PackageType":
+        elif not found:
             raise Broken
         found[-1][key] = value
     return [(row["Name"], row.get("Version", ""), row.get("Architecture", "")) for row in found]
