@@ -186,8 +186,7 @@ class Daemon:
                 pass
         self._executor.sign()
         self._executor.look()
-        if self._events.watched:
-            self._executor.consumed()
+        self._executor.consumed()
 
     def _woken(self, why: str) -> None:
         """A signal came that was asked for."""
@@ -285,9 +284,9 @@ class Daemon:
     def _waiting(self) -> str:
         """Why a run is due at the start, "" if for nothing; whoever spoke with the peers."""
         if self._speaks:
-            return self._executor.waiting()
-        keys = Keys(self._ground)
-        if os.path.isdir(keys.path):
+            keys = self._executor.keys
+        else:
+            keys = Keys(self._ground)
             keys.read()
         return wakeful(self._memory, keys.trust, self._ground.now())
 

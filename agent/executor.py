@@ -13,7 +13,7 @@ from agent.admission import Admission
 from agent.contacts import Contacts
 from agent.granted import Policy
 from agent.network import Network
-from agent.receiving import Receiver, wakeful
+from agent.receiving import Receiver
 from agent.roles import listening
 from agent.signing import Rates, Signer, digests
 from agent.trusting import Keys
@@ -103,10 +103,6 @@ class Executor:
             self.admission.introduce()
         elif not self.keys.there:  # else it was said what is wrong with it
             self._log("warning", "this host has no key yet, so no peer: 'troth key create'")
-
-    def waiting(self) -> str:
-        """Why a run is due at the start, "" if for nothing."""
-        return wakeful(self._memory, self.keys.trust, self.now())
 
     def sign(self) -> None:
         """Sign what runs have said, and pass it on."""
@@ -393,8 +389,7 @@ class Executor:
 
     def _audited(self, message: inside.Audit) -> None:
         for line in message.lines:
-            fields = {name: getattr(line, name) for name in NOTED}
-            self._audit(line.event, **fields)
+            self._audit(**{name: getattr(line, name) for name in line.__struct_fields__})
 
     def _status(self, message: inside.Status) -> None:
         future = self._reports.get(message.n)
@@ -403,8 +398,3 @@ class Executor:
 
     def _ended(self, message: inside.Gone) -> None:
         """It ends; its death is heard of by itself."""
-
-
-NOTED = (
-    "peer", "label", "ip", "operation", "object", "decision", "rule", "reason", "count",
-)  # fmt: skip

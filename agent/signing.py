@@ -53,14 +53,9 @@ class Signer:
             return found
         return self._end
 
-    def next_epoch(self, now: int) -> tuple[int, int]:
-        """Begin another epoch; the end of the log."""
+    def next_epoch(self, now: int) -> None:
+        """Begin another epoch."""
         self._end = signals.next_epoch(self._memory.lasting, now)
-        return self._end
-
-    def forget(self) -> None:
-        """Read the end of the log again: it is another file, perhaps."""
-        self._end = None
 
     def look(self, identity: "Identity", now: int) -> Batch | None:
         """Sign what runs have said by NOW; None if there is nothing."""
