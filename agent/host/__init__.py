@@ -5,15 +5,15 @@ None where a verb says so.
 """
 
 import errno
-import grp
 import os
-import pwd
 import stat
 
 from agent.host.place import Place, firm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import grp
+    import pwd
     from collections.abc import Callable
     from typing import TypeAlias
 
@@ -344,30 +344,30 @@ class Host:
     def user(self, name: str | int) -> "pwd.struct_passwd | None":
         """The user of this name, or of this number if it is an int."""
         if name not in self._users:
-            try:
-                known = pwd.getpwuid(name) if type(name) is int else pwd.getpwnam(str(name))
-            except (KeyError, ValueError, OverflowError):
-                known = None
-            self._users[name] = known
+            from agent.host import accounts
+
+            self._users[name] = accounts.user(name)
         return self._users[name]
 
     def group(self, name: str | int) -> "grp.struct_group | None":
         """The group of this name, or of this number if it is an int."""
         if name not in self._groups:
-            try:
-                known = grp.getgrgid(name) if type(name) is int else grp.getgrnam(str(name))
-            except (KeyError, ValueError, OverflowError):
-                known = None
-            self._groups[name] = known
+            from agent.host import accounts
+
+            self._groups[name] = accounts.group(name)
         return self._groups[name]
 
     def users(self) -> "list[pwd.struct_passwd]":
         """All users that the system lists."""
-        return pwd.getpwall()
+        from agent.host import accounts
+
+        return accounts.users()
 
     def groups(self) -> "list[grp.struct_group]":
         """All groups that the system lists."""
-        return grp.getgrall()
+        from agent.host import accounts
+
+        return accounts.groups()
 
     def _touched(self, path: str) -> None:
         """Forget who is known: /etc may say something else now."""
