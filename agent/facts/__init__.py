@@ -26,7 +26,7 @@ THEMES = {theme: module for module, themes in (
     ("machine",      "clock uptime processors machine"),
     ("installation", "user role paths programs release"),
     ("identity",     "kernel names"),
-    ("distribution", "distribution"),
+    ("distribution", "distribution crontab"),
     ("network",      "network"),
     ("traffic",      "traffic"),
 ) for theme in themes.split()}
@@ -38,7 +38,8 @@ VARIABLES = {name: theme for theme, names in (
     ("kernel",       "arch class os release version ostype long_arch"),
     ("names",        "host fqhost uqhost domain"),
     ("distribution", "flavor flavour os_release os_name_human os_version_major os_version_minor"
-                     " crontab doc_root"),
+                     " doc_root"),
+    ("crontab",      "crontab"),
     ("network",      "interface interfaces interface_flags hardware_addresses hardware_flags"
                      " hardware_mac ipv4 ipv4_1 ipv4_2 ipv4_3 ip_addresses ip2iface"),
     ("traffic",      "inet inet6 interfaces_data"),

@@ -40,6 +40,7 @@ HUMAN = {
     "manjaro": "Manjaro", "arch": "Arch", "archarm": "Arch", "postmarketos": "postmarketOS",
     "alpine": "Alpine", "gentoo": "Gentoo", "slackware": "Slackware",
 }
+CRONTAB = "/var/spool/cron/crontabs"
 CRONTABS = {"SUSE": "/var/spool/cron/tabs", "redhat": "/var/spool/cron"}
 DOC_ROOTS = {"debian": "/var/www", "SUSE": "/srv/www/htdocs", "redhat": "/var/www/html"}
 # fmt: on
@@ -60,6 +61,15 @@ def distribution(world: "World") -> None:
         if world.host.exists(path):
             _flavor(world, flavor, path)
     _summary(world, release)
+
+
+def crontab(world: "World") -> None:
+    """Where cron keeps the table of the user that this runs as."""
+    world.need("distribution")
+    user = world.host.user(world.host.uid)
+    if user is not None:
+        place = next((CRONTABS[name] for name in CRONTABS if name in world.classes), CRONTAB)
+        world.put("crontab", f"{place}/{user.pw_name}")
 
 
 def _from(path: str) -> tuple[str, ...]:
@@ -276,10 +286,6 @@ def _summary(world: "World", release: dict[str, str]) -> None:
     origin = ("derived-from=flavor",) if major else ()
     world.put("os_version_major", major or "Unknown", "source=agent", *origin)
     world.put("os_version_minor", _minor(release.get("VERSION_ID", ""), classes))
-    crontabs = next((CRONTABS[name] for name in CRONTABS if name in classes), None)
-    user = world.host.user(world.host.uid)
-    if user is not None:
-        world.put("crontab", f"{crontabs or '/var/spool/cron/crontabs'}/{user.pw_name}")
     root = next((DOC_ROOTS[name] for name in DOC_ROOTS if name in classes), None)
     if root is not None:
         world.put("doc_root", root)
