@@ -38,8 +38,7 @@ bench: $(READY) ## how fast, against the C agent in REFERENCE=DIR if there is on
 	for part in signal server; do $(BIN)/python -m bench.$$part || status=1; done; exit $$status
 
 torture: $(READY) ## hours of kills, cuts, floods and lies, as bench/RESULTS.md has them; SEED=N repeats
-	@status=0; for part in torture torture_hosts; do \
-		$(BIN)/python -m bench.$$part --full $(if $(SEED),--seed $(SEED)) || status=1; done; exit $$status
+	@$(BIN)/python -m bench.torture --full $(if $(SEED),--seed $(SEED))
 
 conformance: $(READY) ## run the acceptance tests of SUITE=DIR, tests/acceptance of a cfengine/core checkout
 	@test -n "$(SUITE)" || { echo "usage: make conformance SUITE=.../core/tests/acceptance [AREAS=00_basics,21]"; exit 1; }
