@@ -22,7 +22,7 @@ from server.wire.transport import Cut
 Judge = Callable[[Proved, str], Awaitable[str | None]]
 Serve = Callable[[SigwireSession, Over], None]
 Say = Callable[[str, str], None]  # what happened, and to whom: for the log
-WAITING = 1024  # connections that nobody has looked at yet
+WAITING = 4096  # connections that nobody has looked at yet
 IN_A_ROW = 128
 PAUSE = 0.5  # seconds, when there are too many open files
 
@@ -62,6 +62,7 @@ class Door:
         self._sessions: dict[str, list[SigwireSession]] = {}
         self._count = 0  # of sessions
         self._tasks: set[asyncio.Task[None]] = set()
+        self._silent: set[asyncio.Task[None]] = set()  # those of them that wait for M1
         self._socket: socket.socket | None = None
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
@@ -128,8 +129,9 @@ class Door:
                 self._note(reason, address)
                 continue
             task = asyncio.get_running_loop().create_task(self._attend(connection, address))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            for tasks in (self._tasks, self._silent):
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
 
     def _resume(self, listening: socket.socket) -> None:
         if self._socket is listening:
@@ -142,7 +144,9 @@ class Door:
         near, now = neighbourhood(address), time.monotonic()
         if not self.unbound(address) and self._each.take(near, 1, now):
             return "hurried"
-        if near not in self._good and self._all.level(self.limits.handshakes, now) < 1:
+        # each of the silent may take a handshake; there are never as many as a full bucket holds
+        left = self._all.level(self.limits.handshakes, now) - len(self._silent)
+        if near not in self._good and left < 1:
             return "busy"
         return ""
 
@@ -216,6 +220,7 @@ class Door:
         """M1, if it is worth Diffie-Hellman. Raises Closed, Cut, TimeoutError."""
         async with asyncio.timeout(self.limits.hello_seconds):
             m1 = await pipe.exactly(M1_PSK if terms.psk else M1)
+        self._silent -= {asyncio.current_task()}
         own = digest(terms.credentials.certificate.identity)
         ephemeral = knock(m1, own, psk=bool(terms.psk), open_to=self.open_to(address))
         now = time.monotonic()

@@ -228,6 +228,19 @@ def test_an_address_in_a_hurry_is_closed_before_it_costs() -> None:
     assert [len(octets) for octets in received] == [231, 231, 0, 0]
 
 
+def test_the_silent_may_take_all_handshakes_that_are_left() -> None:
+    limits = Limits(handshakes=(0.001, 2.0))
+    with Host(limits=limits) as host:
+        silent = [raw(host) for _ in range(2)]
+        assert rest(raw(host)) == b""
+        assert host.door.counts["busy"] == 1
+        silent[0].close()
+        assert until(lambda: host.door.counts["cut"] == 1)
+        hello = Initiator(terms(MALLORY), host.pin).hello()
+        assert len(rest(raw(host, hello, bytes(2)))) == 231
+        silent[1].close()
+
+
 def test_a_full_house_says_so_to_those_whom_it_knows() -> None:
     with Host(ALICE, limits=Limits(sessions_key=1)) as host, client(host) as session:
         session.log_in()
