@@ -1,1 +1,1 @@
-"""Tests of spec/network.md §3.8: the same functions, short in CI and full by `make torture`."""
+"""What the server and hosts must withstand: short in CI, full by `make torture`."""

@@ -166,7 +166,7 @@ def _quoted(item: str) -> str:
     return f'"{escaped}"'
 
 
-# a model of spec/network.md §1.2 and §1.4, written without a look at ours
+# a model of who is let in and what is granted, written without a look at ours
 
 
 def _modelled(promises: list[Promise], source: str, key: str, *, exact: bool = False) -> set[str]:

@@ -1,4 +1,4 @@
-"""The table: number in spec/network.md §3.8, what is done, what must hold, how often.
+"""The table: each test's number, what is done, what must hold, how often.
 
 A test is a function of a `Case`; it returns what was worst, and raises `Broken` if the law is.
 """
@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A test: NUMBER in the specification; HOME is module:function; counts SHORT and FULL."""
+    """A test: NUMBER on the list of what must hold; HOME is module:function; counts SHORT and FULL."""
 
     number: str
     home: str

@@ -1,4 +1,4 @@
-"""The tests of spec/network.md §3.8 in their short form; in full they are `bench.torture`."""
+"""The short forms of what the server must withstand; in full they are `bench.torture`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_it_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("table", [SERVER, HOSTS])
-def test_the_table_is_numbered_as_the_specification(table: dict[str, Row]) -> None:
+def test_the_table_is_in_the_order_of_the_list(table: dict[str, Row]) -> None:
     numbers = [int(row.number) for row in table.values()]
 
     assert numbers == sorted(numbers)

@@ -1,4 +1,4 @@
-"""When a signal fires (design §11), on two hosts: one law a test."""
+"""When a signal fires, on two hosts: one law a test."""
 
 from __future__ import annotations
 
