@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A test: NUMBER on the list of what must hold; HOME is module:function; counts SHORT and FULL."""
+    """A test: its NUMBER on the list of what must hold; HOME is module:function; how often."""
 
     number: str
     home: str
