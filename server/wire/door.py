@@ -56,7 +56,7 @@ class Door:
         now = time.monotonic()
         self._all = Bucket(self.limits.handshakes[1], now)
         self._each = Buckets(self.limits.handshakes_address, self.limits.remembered)
-        self._recent = Recent(self.limits.replay_seconds, self.limits.remembered)
+        self._recent = Recent(self.limits.remembered)
         self._unproved: dict[Pipe, str] = {}  # oldest first, with their neighbourhoods
         self._good: OrderedDict[str, None] = OrderedDict()  # where trusted peers came from
         self._sessions: dict[str, list[SigwireSession]] = {}
@@ -227,7 +227,7 @@ class Door:
         good = neighbourhood(address) in self._good
         if not good and self._all.take(self.limits.handshakes, 1, now):
             raise Closed("busy")
-        if not self._recent.new(ephemeral, now):
+        if not self._recent.new(ephemeral):
             raise Closed("repeated")
         return m1
 

@@ -33,7 +33,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     heard: tuple[float, float] = (1000.0, 20_000.0)  # signals of a peer whom we visit
     heard_message: int = 10  # what a message of it counts beside its signals
     max_message: int = 256 * 1024
-    replay_seconds: float = 60.0
     remembered: int = 16384  # addresses, keys, ephemeral keys: of each
 
 
@@ -86,22 +85,19 @@ class Buckets:
 
 
 class Recent:
-    """What was seen in the last SECONDS, at most SIZE of it."""
+    """The last SIZE things that were seen. They are not forgotten with time: then memory is flat."""
 
-    __slots__ = ("_seconds", "_seen", "_size")
+    __slots__ = ("_seen", "_size")
 
-    def __init__(self, seconds: float, size: int) -> None:
-        self._seconds = seconds
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
 
-    def new(self, what: bytes, now: float) -> bool:
+    def new(self, what: bytes) -> bool:
         """Whether WHAT was not seen; it is now."""
-        while self._seen and next(iter(self._seen.values())) <= now - self._seconds:
-            self._seen.popitem(last=False)
         if what in self._seen:
             return False
-        self._seen[what] = now
+        self._seen[what] = None
         if len(self._seen) > self._size:
             self._seen.popitem(last=False)
         return True

@@ -53,18 +53,20 @@ def test_each_has_a_bucket_of_its_own() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    recent, buckets = Recent(60.0, 100), Buckets((1.0, 1.0), 100)
+    recent, buckets = Recent(100), Buckets((1.0, 1.0), 100)
     for number in range(1000):
-        assert recent.new(number.to_bytes(4), 0.0)
+        assert recent.new(number.to_bytes(4))
         buckets.take(number, 1, 0.0)
 
     assert len(recent._seen) == len(buckets._buckets) == 100
 
 
-def test_what_was_seen_is_new_again_later() -> None:
-    recent = Recent(60.0, 100)
+def test_what_was_seen_is_new_again_when_as_much_was_seen_since() -> None:
+    recent = Recent(2)
 
-    assert [recent.new(b"x", now) for now in (0.0, 59.0, 60.0, 61.0)] == [True, False, True, False]
+    assert [recent.new(octet) for octet in (b"x", b"x", b"y", b"x", b"z", b"x")] == [
+        True, False, True, False, True, True,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
