@@ -85,7 +85,7 @@ class Buckets:
 
 
 class Recent:
-    """The last SIZE things that were seen. They are not forgotten with time: then memory is flat."""
+    """The last SIZE things that were seen; none is forgotten with time, so memory is flat."""
 
     __slots__ = ("_seen", "_size")
 
