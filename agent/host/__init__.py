@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 
+from agent.host import contents
 from agent.host.place import Place, firm
 
 TYPE_CHECKING = False
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 
     Status: TypeAlias = os.stat_result
 
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 CHUNK = 1 << 20
-BLOCK = 1 << 16
-ZEROS = bytes(BLOCK)
 
 
 class Host:
@@ -179,18 +177,7 @@ class Host:
         with Place(path, follow=follow) as place:
             if follow:
                 like = place.status()
-            temporary = f".{place.name[:200]}.{os.getpid()}.cf-new"
-            fd = _fresh(temporary, place)
-            try:
-                try:
-                    _pour(fd, data)
-                    _dress(fd, self.xattrs(place.of(place.name)), mode, like)
-                finally:
-                    os.close(fd)
-                os.rename(temporary, place.name, src_dir_fd=place.fd, dst_dir_fd=place.fd)
-            except OSError:
-                os.unlink(temporary, dir_fd=place.fd)
-                raise
+            contents.replace(place, data, self.xattrs(place.of(place.name)), mode, like)
         self._touched(path)
 
     def overwrite(self, path: str, data: bytes) -> None:
@@ -199,7 +186,7 @@ class Host:
             fd = place.open(os.O_WRONLY | os.O_NOCTTY)
         try:
             os.ftruncate(fd, 0)
-            _pour(fd, data)
+            contents.pour(fd, data)
         finally:
             os.close(fd)
         self._touched(path)
@@ -209,7 +196,7 @@ class Host:
         with Place(path) as place:
             fd = place.open(os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY, mode)
         try:
-            _pour(fd, data)
+            contents.pour(fd, data)
         finally:
             os.close(fd)
         self._touched(path)
@@ -217,30 +204,14 @@ class Host:
     def create(self, path: str, mode: int) -> None:
         """Make the empty file PATH. Raises FileExistsError if anything is there, even a link."""
         with Place(path) as place:
-            fd = os.open(place.name, NEW, mode, dir_fd=place.fd)
-        try:
-            os.fchmod(fd, mode)
-        finally:
-            os.close(fd)
+            contents.empty(place, mode)
 
     def copy(self, source: str, path: str, *, mode: int) -> None:
         """Make the new file PATH of what SOURCE holds; what an earlier copy left is replaced."""
         origin = self._opened(source)
         try:
             with Place(path) as place:
-                fd = _fresh(place.name, place)
-            try:
-                size = 0
-                while data := os.read(origin, BLOCK):
-                    size += len(data)
-                    if data == ZEROS[: len(data)]:
-                        os.lseek(fd, size, os.SEEK_SET)  # a hole stays one
-                    else:
-                        _pour(fd, data)
-                os.ftruncate(fd, size)
-                os.fchmod(fd, mode)
-            finally:
-                os.close(fd)
+                contents.copy(origin, place, mode)
         finally:
             os.close(origin)
 
@@ -519,39 +490,3 @@ def _read(fd: int, limit: int) -> bytes:
         parts.append(data)
         size = limit - sum(map(len, parts)) if limit else CHUNK
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _fresh(name: str, place: Place) -> int:
-    """A descriptor of the new file NAME; what an earlier run left there is removed."""
-    try:
-        return os.open(name, NEW, 0o600, dir_fd=place.fd)
-    except FileExistsError:
-        os.unlink(name, dir_fd=place.fd)
-        return os.open(name, NEW, 0o600, dir_fd=place.fd)
-
-
-def _dress(fd: int, xattrs: dict[str, bytes], mode: int | None, like: "Status | None") -> None:
-    """Give the new file FD the owner of LIKE, the attributes XATTRS, and its final mode."""
-    wanted = 0o600 if like is None else stat.S_IMODE(like.st_mode)
-    if mode is not None:
-        wanted = mode
-    if like is not None:
-        made = os.fstat(fd)
-        if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
-            try:
-                os.fchown(fd, like.st_uid, like.st_gid)
-            except PermissionError:
-                wanted &= 0o777  # set-id bits were meant for another owner
-    for name, value in xattrs.items():
-        try:
-            os.setxattr(fd, name, value)
-        except OSError:
-            continue  # not for us to set: a label that the system gives by itself
-    os.fchmod(fd, wanted)
-
-
-def _pour(fd: int, data: bytes) -> None:
-    """Write all of DATA."""
-    written = os.write(fd, data)
-    while written < len(data):
-        written += os.write(fd, data[written:])

@@ -10,12 +10,12 @@ import stat
 import time
 
 from agent.host import Host
+from agent.host.nodes import Node, directory, holds, names, real_node, refuse
 from policy.errors import Unresolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
 
     from agent.host import Status
     from agent.host.execute import Child, Finished
@@ -30,76 +30,12 @@ class NotRun(Unresolved):
     """A program was to be run, which an overlay does not do: what hangs on it stays unknown."""
 
 
-class Node:
-    """One object: what is known of it here, and in ORIGIN the real path for all else.
-
-    ENTRIES of a directory are those that differ from the real ones; None is one that is gone.
-    """
-
-    __slots__ = ("changed", "data", "device", "entries", "flags", "mode", "origin", "owner",
-                 "status", "target", "times", "xattrs")  # fmt: skip
-
-    def __init__(self, mode: int, owner: tuple[int, int]) -> None:
-        now = time.time()
-        self.mode = mode
-        self.owner = owner
-        self.times = (now, now)
-        self.changed = now
-        self.device = 0
-        self.origin: str | None = None
-        self.status: Status | None = None
-        self.data: bytes | None = None
-        self.target: str | None = None
-        self.entries: dict[str, Node | None] = {}
-        self.flags: int | None = None
-        self.xattrs: dict[str, bytes] = {}
-
-    def touched(self) -> None:
-        """Note that it is not any more what the system says of it."""
-        self.status = None
-        self.changed = time.time()
-
-
-def _real(path: str, status: "Status") -> Node:
-    """The node for what is at the real PATH."""
-    node = Node(status.st_mode, (status.st_uid, status.st_gid))
-    node.origin = path
-    node.status = status
-    node.times = (status.st_atime, status.st_mtime)
-    return node
-
-
-def _refuse(number: int, path: str) -> "NoReturn":
-    raise OSError(number, os.strerror(number), path)
-
-
-def _parts(path: str) -> list[str]:
-    """The names in PATH, the last one first."""
-    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
-
-
-def _directory(node: Node | None, path: str) -> Node:
-    """NODE, through which PATH leads. Raises OSError if it is none or no directory."""
-    if node is None:
-        _refuse(errno.ENOENT, path)
-    if not stat.S_ISDIR(node.mode):
-        _refuse(errno.ENOTDIR, path)
-    return node
-
-
-def _holds(node: Node, other: Node) -> bool:
-    """Whether OTHER, to which we came through it, is NODE or below it."""
-    if node is other:
-        return True
-    return any(_holds(entry, other) for entry in node.entries.values() if entry is not None)
-
-
 class Overlay(Host):
     """The real host, on which everything that is written stays in memory."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._root = _real("/", os.lstat("/"))
+        self._root = real_node("/", os.lstat("/"))
         self._ended: set[int] = set()
         self.unknown: list[str] = []  # the commands whose answers somebody wanted
 
@@ -122,7 +58,7 @@ class Overlay(Host):
         status = super().lstat(path)
         if status is None:
             return None
-        found = node.entries[name] = _real(path, status)
+        found = node.entries[name] = real_node(path, status)
         return found
 
     def _way(self, path: str, *, follow: bool, wary: bool = False) -> tuple[Node, str, Node | None]:
@@ -130,7 +66,7 @@ class Overlay(Host):
 
         WARY: no link is followed that a stranger made to what is not theirs.
         """
-        parts = _parts(path if path.startswith("/") else f"{self.getcwd()}/{path}")
+        parts = names(path if path.startswith("/") else f"{self.getcwd()}/{path}")
         above: list[Node] = [self._root]
         name, links = ".", 0
         found: Node | None = self._root
@@ -145,19 +81,19 @@ class Overlay(Host):
             if found is not None and stat.S_ISLNK(found.mode) and (parts or follow):
                 links += 1
                 if links > MOST_LINKS:
-                    _refuse(errno.ELOOP, path)
+                    refuse(errno.ELOOP, path)
                 if wary and found.owner[0] not in (0, self.uid):
                     strangers.append((found.owner[0], len(parts)))
                 target = self._text(found)
                 if target.startswith("/"):
                     del above[1:]
-                parts += _parts(target)
+                parts += names(target)
                 name, found = ".", above[-1]
             elif parts and name != ".":
-                above.append(_directory(found, path))
+                above.append(directory(found, path))
             while strangers and strangers[-1][1] == len(parts):
                 if found is None or found.owner[0] != strangers.pop()[0]:
-                    _refuse(errno.ENOLINK, path)
+                    refuse(errno.ENOLINK, path)
         return above[-1], name, found
 
     def _text(self, node: Node) -> str:
@@ -171,14 +107,14 @@ class Overlay(Host):
         """What is at PATH. Raises OSError if nothing is."""
         node = self._way(path, follow=follow, wary=wary)[2]
         if node is None:
-            _refuse(errno.ENOENT, path)
+            refuse(errno.ENOENT, path)
         return node
 
     def _room(self, path: str) -> tuple[Node, str]:
         """The directory for a new PATH, and its name there. Raises OSError if that is taken."""
         parent, name, found = self._way(path, follow=False, wary=True)
         if found is not None:
-            _refuse(errno.EEXIST, path)
+            refuse(errno.EEXIST, path)
         self._allow(parent, path)
         return parent, name
 
@@ -186,13 +122,13 @@ class Overlay(Host):
         """Raise OSError if the system would not let us change DIRECTORY."""
         real = directory.origin if directory.status is not None else None
         if real is not None and not super().access(real, os.W_OK | os.X_OK):
-            _refuse(errno.EACCES, path)
+            refuse(errno.EACCES, path)
 
     def _ours(self, path: str, *, follow: bool = True) -> Node:
         """What is at PATH. Raises OSError if only its owner may do what is to be done."""
         node = self._node(path, follow=follow, wary=True)
         if self.uid not in (0, node.owner[0]):
-            _refuse(errno.EPERM, path)
+            refuse(errno.EPERM, path)
         return node
 
     def _put(self, path: str, mode: int) -> Node:
@@ -253,7 +189,7 @@ class Overlay(Host):
         """As of the host."""
         node = self._node(path, wary=True)
         if stat.S_ISDIR(node.mode):
-            _refuse(errno.EISDIR, path)
+            refuse(errno.EISDIR, path)
         if node.data is None and node.origin is not None:
             return super().read(node.origin, limit)
         data = node.data or b""
@@ -268,14 +204,14 @@ class Overlay(Host):
         """As of the host."""
         node = self._node(path, follow=False)
         if not stat.S_ISLNK(node.mode):
-            _refuse(errno.EINVAL, path)
+            refuse(errno.EINVAL, path)
         return self._text(node)
 
     def listdir(self, path: str) -> list[str]:
         """As of the host: what is there in truth and not gone here, then what is new here."""
         node = self._node(path)
         if not stat.S_ISDIR(node.mode):
-            _refuse(errno.ENOTDIR, path)
+            refuse(errno.ENOTDIR, path)
         real = [] if node.origin is None else super().listdir(node.origin)
         kept = [name for name in real if node.entries.get(name, node) is not None]
         known = set(real)
@@ -298,7 +234,7 @@ class Overlay(Host):
 
     def realpath(self, path: str) -> str:
         """As of the host."""
-        parts = _parts(path if path.startswith("/") else f"{self.getcwd()}/{path}")
+        parts = names(path if path.startswith("/") else f"{self.getcwd()}/{path}")
         found: list[str] = []
         links = 0
         while parts:
@@ -315,7 +251,7 @@ class Overlay(Host):
             target = self.readlink(here)
             if target.startswith("/"):
                 found.clear()
-            parts += _parts(target)
+            parts += names(target)
         return "/" + "/".join(found)
 
     def trusted(self, path: str) -> str:
@@ -360,7 +296,7 @@ class Overlay(Host):
             like = None if old is None else self._status(old)
         self._allow(parent, path)
         if old is not None and stat.S_ISDIR(old.mode):
-            _refuse(errno.EISDIR, path)
+            refuse(errno.EISDIR, path)
         wanted = 0o600 if like is None else stat.S_IMODE(like.st_mode)
         owner = (self.uid, self.gid) if like is None else (like.st_uid, like.st_gid)
         node = Node(stat.S_IFREG | (wanted if mode is None else mode), owner)
@@ -374,9 +310,9 @@ class Overlay(Host):
         """As of the host."""
         node = self._node(path, wary=True)
         if stat.S_ISDIR(node.mode):
-            _refuse(errno.EISDIR, path)
+            refuse(errno.EISDIR, path)
         if not self.access(path, os.W_OK):
-            _refuse(errno.EACCES, path)
+            refuse(errno.EACCES, path)
         node.data = data
         node.times = (node.times[0], time.time())
         node.touched()
@@ -423,7 +359,7 @@ class Overlay(Host):
         """As of the host."""
         node = self._ours(path, follow=follow)
         if stat.S_ISLNK(node.mode):
-            _refuse(errno.ELOOP, path)
+            refuse(errno.ELOOP, path)
         node.mode = stat.S_IFMT(node.mode) | mode
         node.touched()
 
@@ -433,7 +369,7 @@ class Overlay(Host):
         wanted = (node.owner[0] if uid == -1 else uid, node.owner[1] if gid == -1 else gid)
         ours = (node.owner[1], self.gid, *os.getgroups())
         if self.uid != 0 and (wanted[0] != node.owner[0] or wanted[1] not in ours):
-            _refuse(errno.EPERM, path)
+            refuse(errno.EPERM, path)
         node.owner = wanted
         node.touched()
 
@@ -466,10 +402,10 @@ class Overlay(Host):
         """Take PATH away, unless REFUSAL gives the number of an error."""
         parent, name, node = self._way(path, follow=False, wary=True)
         if node is None:
-            _refuse(errno.ENOENT, path)
+            refuse(errno.ENOENT, path)
         number = refusal(node)
         if number:
-            _refuse(number, path)
+            refuse(number, path)
         self._allow(parent, path)
         parent.entries[name] = None
         parent.touched()
@@ -478,21 +414,21 @@ class Overlay(Host):
         """As of the host."""
         source, name, node = self._way(old, follow=False, wary=True)
         if node is None:
-            _refuse(errno.ENOENT, old)
+            refuse(errno.ENOENT, old)
         target, new_name, there = self._way(new, follow=False, wary=True)
         self._allow(source, old)
         self._allow(target, new)
         if there is node:
             return
-        if _holds(node, target):
-            _refuse(errno.EINVAL, new)
+        if holds(node, target):
+            refuse(errno.EINVAL, new)
         if there is not None and stat.S_ISDIR(there.mode):
             if not stat.S_ISDIR(node.mode):
-                _refuse(errno.EISDIR, new)
+                refuse(errno.EISDIR, new)
             if self.listdir(new):
-                _refuse(errno.ENOTEMPTY, new)
+                refuse(errno.ENOTEMPTY, new)
         elif there is not None and stat.S_ISDIR(node.mode):
-            _refuse(errno.ENOTDIR, new)
+            refuse(errno.ENOTDIR, new)
         source.entries[name] = None
         target.entries[new_name] = node
         source.touched()
@@ -506,7 +442,7 @@ class Overlay(Host):
         """As of the host."""
         node = self._node(old, follow=False, wary=True)
         if stat.S_ISDIR(node.mode):
-            _refuse(errno.EPERM, old)
+            refuse(errno.EPERM, old)
         parent, name = self._room(path)
         parent.entries[name] = node
         parent.touched()
