@@ -134,9 +134,9 @@ def _daemon(found: "Row | None", *, other: bool = False) -> "list[str]":
 
 def _server(report: "Row") -> str:
     """What the network half says of itself."""
-    told = [f"{len(report.get('sessions', ()))} sessions", f"{report.get('peers', 0)} peers"]
+    told = [f"sessions {len(report.get('sessions', ()))}", f"peers {report.get('peers', 0)}"]
     if report.get("memory"):
-        told.append(f"{report['memory'] / 1e6:.0f} MB")
+        told.append(f"memory {report['memory'] / 1e6:.0f} MB")
     counts = report.get("counts", {})
     if counts:
         told.append("refused: " + ", ".join([f"{word} {n}" for word, n in sorted(counts.items())]))
