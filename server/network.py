@@ -203,6 +203,10 @@ class Network:
         """End in good order."""
         self._do(self._drain())
 
+    def refuse(self, message: Message) -> None:
+        """What is reserved."""
+        self.fail(f"'{type(message).__name__}' is not spoken yet")
+
     async def _drain(self) -> None:
         self.door.shut()
         await self.outgoing.close()
@@ -328,6 +332,7 @@ TAKEN: dict[type[Message], Any] = {
     inside.Answered: Network.answered,
     inside.Report: Network.report,
     inside.Drain: Network.drain,
+    inside.Descriptor: Network.refuse,
 }
 
 

@@ -132,6 +132,13 @@ class Drain(Message, frozen=True, tag="drain"):
     """End: accept nothing more, finish what was begun, go."""
 
 
+class Descriptor(Message, frozen=True, tag="descriptor"):
+    """Reserved for files: an open one goes along, for the question N. Nothing sends this yet."""
+
+    n: int
+    size: Sequence
+
+
 # from the network half to the executor
 
 
@@ -264,7 +271,7 @@ class Gone(Message, frozen=True, tag="gone"):
 
 
 FromExecutor: TypeAlias = (
-    Setup | Granted | Trust | Own | Wanted | Stored | Answered | Report | Drain
+    Setup | Granted | Trust | Own | Wanted | Stored | Answered | Report | Drain | Descriptor
 )
 FromNetwork: TypeAlias = (
     Hello | Ready | Received | Contact | Visited | Enrol | Learnt | Joined | Succeed | RolledBack

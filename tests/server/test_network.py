@@ -696,6 +696,14 @@ def test_octets_that_are_no_message_end_it(half: Half) -> None:
     assert "no message from the executor" in half.said[0]
 
 
+def test_what_is_reserved_ends_it(half: Half) -> None:
+    half.tell(inside.Descriptor(n=1, size=5))
+    half._thread.join(5)
+
+    assert half.status == 1
+    assert half.said == ["'Descriptor' is not spoken yet"]
+
+
 def test_a_certificate_for_another_key_ends_it(half: Half) -> None:
     half.tell(half.setup(bytes(32)))
     half._thread.join(5)
