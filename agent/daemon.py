@@ -113,7 +113,7 @@ class Daemon:
         settings, log = self._settings, self._log
         loop = asyncio.get_running_loop()
         for number, act in (
-            (signal.SIGTERM, self._stop), (signal.SIGINT, self._stop), (signal.SIGHUP, self._reload)
+            (signal.SIGTERM, self._stop), (signal.SIGINT, self._stop), (signal.SIGHUP, self._anew)
         ):  # fmt: skip
             loop.add_signal_handler(number, act)
         self._events = Events(clock.now)
@@ -139,6 +139,13 @@ class Daemon:
         )
 
     # policy
+
+    def _anew(self) -> None:
+        """Read everything again: policy, whom we trust, and our key."""
+        if self._speaks:
+            self._executor.keys.forget()
+            self._executor.look()
+        self._reload()
 
     def _reload(self) -> None:
         """Ask again what policy says; what comes in the meantime is for once more."""
@@ -354,7 +361,7 @@ class Daemon:
         return found
 
     async def _reloaded(self, _asked: "dict[str, Any]") -> "dict[str, Any]":
-        self._reload()
+        self._anew()
         return {"done": True}
 
     async def _run(self, asked: "dict[str, Any]") -> "dict[str, Any]":

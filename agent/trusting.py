@@ -47,6 +47,11 @@ class Keys:
         self.read()
         return True
 
+    def forget(self) -> None:
+        """Let the next look read what is there, whether it seems to have changed or not: a file
+        that was written over in its place does not."""
+        self._seen = None
+
     def read(self) -> None:
         """Read what is there."""
         store = self.store()
@@ -131,7 +136,7 @@ class Keys:
             return []
 
     def _stamps(self) -> tuple[object, ...]:
-        """What changes when something in the directory does."""
+        """What changes when something in the directory does, or who may change it."""
         stamps: list[object] = []
         times: list[int] = []
         for below in WATCHED:
@@ -140,8 +145,8 @@ class Keys:
             except OSError:
                 stamps.append(None)
                 continue
-            stamps += [found.st_mtime_ns, found.st_ino, found.st_nlink]
-            times.append(found.st_mtime_ns)
+            stamps += [found.st_ctime_ns, found.st_ino, found.st_nlink]
+            times.append(found.st_ctime_ns)
         now = time.time_ns()
         if any(0 <= now - when < COARSE for when in times):
             stamps.append(now)  # so that the next look finds another one

@@ -350,6 +350,14 @@ def test_policy_is_read_again_when_it_changes_or_somebody_says_so(alone: Host) -
     assert alone.troth("status").returncode == 0
 
 
+def test_whom_it_trusts_is_read_again_when_somebody_says_so(alone: Host) -> None:
+    """Nothing tells of a file that was changed in its place."""
+    (alone.workdir / "ppkeys/localhost.priv").chmod(0o644)
+
+    daemon_of(alone).send_signal(numbers.SIGHUP)
+    until(lambda: "cannot read the key of this host" in alone.told(), "the complaint")
+
+
 def test_a_minute_that_begins_starts_a_run() -> None:
     """By the clock that the environment shifts, which is read again each time."""
     with Site("Host1", place=Loopback(1)) as site:

@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,7 +56,6 @@ from server.wire.trust import Peer, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.agent.conftest import Program
 
@@ -555,6 +555,27 @@ def test_a_file_that_cannot_be_read_takes_trust_from_nobody_else(own: Keys) -> N
     own.look()
 
     assert [peer.label for peer in own.message().peers] == ["Host2"]
+
+
+def test_a_directory_that_others_may_change_is_noticed_when_that_is_so(own: Keys) -> None:
+    kept = peer_of(own, "Host1")
+    own.look()
+    os.chmod(own.path, 0o777)  # noqa: S103  # that is the mistake
+
+    assert own.look()
+    assert "whom this host trusts" in str(own._log.events("error"))  # type: ignore[attr-defined]
+    assert list(own.trust.peers) == [kept.id]
+
+
+def test_a_file_that_is_written_over_is_read_when_somebody_says_so(own: Keys) -> None:
+    entry = peer_of(own, "Host1")
+    own.look()
+    path = Path(f"{own.path}/root-{entry.id}.pub")
+    path.write_text(path.read_text().replace("Host1", "Host9"))
+    own.forget()
+
+    assert own.look()
+    assert own.label(entry.id) == "Host9"
 
 
 def test_peers_that_policy_asked_are_wanted(own: Keys, memory: Memory) -> None:
