@@ -345,6 +345,7 @@ class Daemon:
             "program": self._settings.program,
             "pid": os.getpid(),
             "policy": self._settings.file,
+            "defines": self._settings.defines,
             "evaluated": not self._policy.failed and self._evaluating is None,
             "ending": self._stopping.is_set(),
             "run": {"n": run.number, "why": run.why} if run is not None else None,

@@ -5,8 +5,10 @@ import os
 import time
 
 from agent import acts, heard, signals
+from agent.control import SOCKET, ask
 from agent.log import octets
 from agent.peer import trusted
+from agent.roles import EXECD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,11 +180,25 @@ FORMS: "dict[str, Callable[[Row], str]]" = {
 
 
 def _why(settings: "Settings", log: "Log", words: list[str]) -> int:
-    """Why a follow-up of each class in WORDS has fired, or not, by the policy of this host."""
+    """Why a follow-up of each class in WORDS has fired, or not."""
     from agent import why
 
-    settings.file = f"{settings.workdir}/inputs/promises.cf"
+    _as_runs(settings)
     return max([why.main(settings, log, word) for word in words])
+
+
+def _as_runs(settings: "Settings") -> None:
+    """Go by the policy, and the classes, of the runs that signals start here."""
+    settings.file = f"{settings.workdir}/inputs/promises.cf"
+    for name in (EXECD, SOCKET):  # beside `troth serve` it is cf-execd that starts them
+        try:
+            found = ask(settings.workdir, "status", name)
+        except (OSError, ValueError):
+            continue  # it does not answer: what can be read without it is told
+        if isinstance(found, dict) and "policy" in found:
+            settings.file = found["policy"]
+            settings.defines = (*settings.defines, *found["defines"])
+            return
 
 
 def _clear(settings: "Settings", log: "Log", words: list[str]) -> int:

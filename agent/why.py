@@ -6,6 +6,7 @@ promises, and what the state says of signals, is put together here.
 
 import re
 import time
+from contextlib import suppress
 
 from agent import heard, signals
 from agent.contacts import WRONG_CLOCK
@@ -78,11 +79,17 @@ def explained(run: "Run", name: str) -> "dict[str, Any]":
     exchange = run.exchange()
     names = {name, *_derived(run, name)}
     roots = _roots(run, {name})
-    sources = [_source(run, exchange, call, root) for root in roots for call in exchange.calls]
+    sources = [
+        source
+        for root in roots
+        for call in exchange.calls
+        if (source := _source(run, exchange, call, root)) is not None
+    ]
     return {
         "class": name,
-        "sources": [source for source in sources if source is not None],
+        "sources": sources,
         "own": _own(run, name),
+        "here": [] if sources else _here(exchange, name),
         "promises": [_promise(run, exchange, written, name) for written in _waiting(run, names)],
     }
 
@@ -102,8 +109,11 @@ def _source(
     remote = name.removeprefix(f"{prefix}_")
     spelled = [it.name for it in _history(run) if it.name.replace(":", "_") == remote]
     theirs = spelled[0] if spelled else remote
-    if not regexp.full(pattern, theirs):
-        return None
+    try:
+        if not regexp.full(pattern, theirs):
+            return None
+    except regexp.BadPattern as bad:
+        return {"server": server, "class": theirs, "state": "bad pattern", "said": str(bad)}
     peer = exchange.peer(server)
     if peer is None:
         return {"server": server, "class": theirs, "state": "no peer",
@@ -111,6 +121,18 @@ def _source(
     state, said = _contact(run, exchange, peer, theirs)
     said += _off(run, peer.id)
     return {"server": server, "class": theirs, "state": state, "said": said}
+
+
+def _here(exchange: "Exchange", name: str) -> list[str]:
+    """What the class NAME of a peer that is asked for it is called here."""
+    from policy import regexp
+
+    found = set()
+    for _, pattern, prefix in exchange.calls:
+        with suppress(regexp.BadPattern):
+            if regexp.full(pattern, name):
+                found.add(f"{prefix}_{name.replace(':', '_')}")
+    return sorted(found)
 
 
 def _off(run: "Run", peer: str) -> str:
@@ -380,7 +402,9 @@ def told(found: "dict[str, Any]") -> list[str]:
         + (f", until {moment(it['expires'])}" if it["expires"] else "")
         for it in found["own"]
     ]
-    if not found["sources"] and not found["own"]:
+    if found["here"]:
+        lines.append(f"  as a class of a peer it has a prefix here: {', '.join(found['here'])}")
+    elif not found["sources"] and not found["own"]:
         lines.append("  no peer is asked for it, and this host has not said it")
     for it in found["promises"]:
         lines.append(f'  {it["file"]}:{it["line"]} {it["type"]} "{it["promise"]}"')

@@ -278,6 +278,18 @@ def test_what_happens_can_be_listed_and_watched(pair: tuple[Host, Host]) -> None
     assert seen[3].startswith("run 1 ended with status 0")
 
 
+def test_why_goes_by_the_policy_that_the_daemon_runs(tmp_path: Path) -> None:
+    with Site("Host1", place=Loopback(1)) as site:
+        host = site["Host1"]
+        host.policy({"other.cf": DOWNSTREAM.replace("up_did_job::", "up_did_job.mine::")})
+        host.start("-D", "mine", str(host.workdir / "inputs/other.cf"))
+        told = host.troth("signal", "why", "up_did_job").stdout
+
+    assert "'Host1' is no peer of this host" in told
+    assert "other.cf" in told
+    assert "waits for the signal" in told  # and not for 'mine'
+
+
 def test_a_peer_is_cut_off_when_it_is_removed(pair: tuple[Host, Host]) -> None:
     up, down = pair
 

@@ -95,6 +95,21 @@ def test_no_peer(site: Site) -> None:
     assert states(explained(site)) == ({"no peer"}, ["waits"])
 
 
+def test_a_class_under_its_name_at_the_peer_is_told_by_its_name_here(site: Site) -> None:
+    found = explained(site, "did_job")
+
+    assert found["here"] == [NAME]
+    assert NAME in why.told(found)[1]
+    assert explained(site)["here"] == []
+
+
+def test_a_pattern_that_is_none_is_said(site: Site) -> None:
+    site.run(site.job(NAME), asks=ASK.replace("did.*", "did["))
+
+    assert states(explained(site))[0] == {"bad pattern"}
+    assert explained(site, "did_job")["here"] == []
+
+
 def test_what_else_a_guard_wants_is_named(site: Site) -> None:
     site.run(site.job(f"Host2.{NAME}"))
 
@@ -110,8 +125,8 @@ def test_a_condition_made_of_variables_and_a_derived_class_are_found(site: Site)
 
 
 def test_what_this_host_says_itself_is_shown(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
-    found = {"class": "x", "sources": [], "promises": [],
-             "own": [{"kind": "event", "number": 3, "granted": 0, "expires": 1000}]}  # fmt: skip
+    own = [{"kind": "event", "number": 3, "granted": 0, "expires": 1000}]
+    found = {"class": "x", "sources": [], "promises": [], "own": own, "here": []}
 
     assert any("event #3" in line for line in why.told(found))
 
