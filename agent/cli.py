@@ -43,6 +43,8 @@ LINKS = {
     "cf-secret": None,
     "cf-check": None,
 }
+# what they are for is done whether somebody hears of it or not
+KEEPERS = frozenset(("run", "daemon", "serve", "cf-agent", "cf-execd", "cf-serverd"))
 EXIT_USAGE = 1
 
 
@@ -86,13 +88,12 @@ def _start(name: str, module: str, argv: list[str]) -> int:
         from agent import help as helps
 
         out, err = helps.refusal(error, name)
-        sys.stdout.write(out)
-        sys.stderr.write(err)
-        return EXIT_USAGE
+        _print(out)
+        return _complain(err)
     if settings.show:
         from agent import help as helps
 
-        sys.stdout.write(helps.shown(settings))
+        _print(helps.shown(settings))
         return 0
     if settings.workdir != options.workdir(name, "", os.environ):
         for variable in options.WORKDIRS:  # for the agents that this one starts
@@ -117,6 +118,10 @@ def _guarded(work: "Any", settings: "Any", log: "Any") -> int:
         status = 128 + number
     finally:
         log.flush()
+    if log.lost:
+        log("error", f"cannot write to stdout: {log.lost}")
+        log.flush()
+        status = status if settings.program in KEEPERS else status or EXIT_USAGE
     return status
 
 
@@ -125,8 +130,15 @@ def _stop(number: int, _frame: "FrameType | None") -> None:
 
 
 def _complain(message: str) -> int:
-    sys.stderr.write(f"{message}\n")
+    if sys.stderr is not None and message:
+        sys.stderr.write(message if message.endswith("\n") else f"{message}\n")
     return EXIT_USAGE
+
+
+def _print(text: str) -> None:
+    """Write TEXT to stdout, if that is not closed."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)
 
 
 def _about(command: str) -> int:
@@ -134,13 +146,11 @@ def _about(command: str) -> int:
     from agent import help as helps
 
     if command in ("--version", "-V", "version"):
-        sys.stdout.write(
-            f"troth {helps.VERSION} (the language of CFEngine {helps.CLASSIC_VERSION})\n"
-        )
+        _print(f"troth {helps.VERSION} (the language of CFEngine {helps.CLASSIC_VERSION})\n")
         return 0
     if command in ("--help", "-h", "help"):
         overview = {name: what for name, (_, what) in COMMANDS.items()}
-        sys.stdout.write(helps.overview(overview))
+        _print(helps.overview(overview))
         return 0
     hint = helps.nearest(command, list(COMMANDS))
     return _complain(f"troth: '{command}' is not a command{hint}\nsee 'troth --help'")

@@ -4,6 +4,7 @@ Text is collected and written in one go, because a system call a line costs more
 that the line is about. Whoever starts a program, or writes by another way, flushes first.
 """
 
+import errno
 import os
 import time
 
@@ -30,6 +31,7 @@ RESET = "\033[0m"
 # what `report_level` of an action body calls the levels
 RAISES = {"error": 1, "log": 3, "inform": 4, "verbose": 5}
 STDOUT, STDERR = 1, 2
+NOBODY = (errno.EPIPE, errno.EBADF)  # who read has left, or was never there
 ENOUGH = 1 << 16  # octets of text that are written without being asked to
 
 
@@ -46,7 +48,7 @@ class Log:
     """
 
     __slots__ = (
-        "_deaf", "_fd", "_held", "_live", "_pending", "_size", "color", "prefix", "reports",
+        "_deaf", "_fd", "_held", "_live", "_pending", "_size", "color", "lost", "prefix", "reports",
         "talk", "threshold", "timestamps",
     )  # fmt: skip
 
@@ -65,6 +67,7 @@ class Log:
         self._size = 0
         self.reports: list[str] | None = None  # if a list, reports are put there, not printed
         self._deaf: set[int] = set()
+        self.lost = ""  # why not all of stdout could be written, though somebody wants to read it
         self._held: list[str] | None = None
 
     def __call__(self, level: str, message: str) -> None:
@@ -141,8 +144,10 @@ class Log:
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
-        except OSError:
+        except OSError as error:
             self._deaf.add(self._fd)
+            if self._fd == STDOUT and error.errno not in NOBODY:
+                self.lost = str(error.strerror)
 
     def _line(self, number: int, message: str) -> str:
         """MESSAGE with what stands before and, if coloured, after it."""

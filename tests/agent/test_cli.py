@@ -213,6 +213,42 @@ def test_what_is_wrong_names_the_nearest_right(names: str, arguments: list[str],
     assert hint in err
 
 
+@pytest.mark.parametrize("words", [["doc", "--list"], ["signal", "list"], ["--version"]])
+def test_what_was_asked_for_and_cannot_be_written_is_a_failure(
+    names: str, words: list[str], tmp_path: Path
+) -> None:
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run(
+            [f"{names}/troth", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={"TROTH_WORKDIR": str(tmp_path), "TROTH_CACHE_DIR": str(tmp_path)},
+        )  # fmt: skip
+
+    assert ran.returncode == 1
+    assert words == ["--version"] or "cannot write to stdout: No space left" in ran.stderr
+
+
+def test_promises_are_kept_whether_that_can_be_written_or_not(names: str, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.cf"
+    policy.write_text('bundle agent main { reports: "here"; }\n')
+    policy.chmod(0o600)
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run(
+            [f"{names}/troth", "run", policy], stdout=full, stderr=subprocess.PIPE, text=True,
+            env={"TROTH_WORKDIR": str(tmp_path), "TROTH_CACHE_DIR": str(tmp_path)}, check=False,
+        )  # fmt: skip
+
+    assert (ran.returncode, "cannot write to stdout" in ran.stderr) == (0, True)
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "run --help", "run --nonsense", "what"])
+def test_who_closes_stdout_and_stderr_is_told_nothing(names: str, words: str) -> None:
+    closed = f"{names}/troth {words} >&-"
+
+    status, _, err = run("/bin/sh", "-c", closed)
+    assert "Traceback" not in err
+    assert status == run("/bin/sh", "-c", f"{closed} 2>&-")[0]
+
+
 @pytest.mark.parametrize("command", sorted(cli.COMMANDS))
 def test_every_command_has_help(names: str, command: str) -> None:
     assert run(f"{names}/troth", command, "--help") == (0, helps.text(command), "")
