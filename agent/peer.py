@@ -90,6 +90,8 @@ def _meet(settings: "Settings", log: "Log", store: "Store", words: list[str]) ->
     from server.wire.trust import Peer, TrustError
 
     address, label = words[0], _label(words[1:], words[0])
+    force = bool(_option(settings, "force", ""))
+    store.free(label, force=force)  # else the other end has let somebody in for nothing
     terms = Terms(credentials=Credentials.new(store.identity(), store.now), clock=store.now * 1000)
     try:
         with Client(placed(address), terms, None, seconds=VISIT_SECONDS) as client:
@@ -103,7 +105,7 @@ def _meet(settings: "Settings", log: "Log", store: "Store", words: list[str]) ->
         id=keys.host_id(public), label=label, key=public, addresses=(address,),
         added_by="first-use", added_at=store.now,
     )  # fmt: skip
-    store.add(entry, force=bool(_option(settings, "force", "")))
+    store.add(entry, force=force)
     log.show(f"{label}: {entry.id}\n{keys.words(keys.fingerprint(entry.id))}")
     log("warning", f"nobody has compared this key: do so before you rely on '{label}'")
 
@@ -179,7 +181,9 @@ def _invite(settings: "Settings", log: "Log", store: "Store", words: list[str]) 
     label, *addresses = words
     life = _seconds(str(_option(settings, "ttl", LIFE)))
     source = str(_option(settings, "source", ""))
-    found = store.invite(label, tuple(addresses or [os.uname().nodename]), life, source)
+    force = bool(_option(settings, "force", ""))
+    places = tuple(addresses or [os.uname().nodename])
+    found = store.invite(label, places, life, source, force=force)
     log.show(found.text())
 
 
@@ -192,7 +196,8 @@ def _join(settings: "Settings", log: "Log", store: "Store", words: list[str]) ->
 
     found = invitation(words[0])
     store.identity()  # without one nobody can be visited: say so before anything is written
-    peer = store.join(words[0], _label(words[1:], *found.addresses[:1]))
+    label = _label(words[1:], *found.addresses[:1])
+    peer = store.join(words[0], label, force=bool(_option(settings, "force", "")))
     log.show(f"{peer.label}: {peer.id}")
     try:
         visit(store, peer, seconds=VISIT_SECONDS).close()

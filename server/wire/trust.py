@@ -171,6 +171,11 @@ class Store:
         with self._locked():
             self._add(peer, force=force)
 
+    def free(self, label: str, *, force: bool = False) -> None:
+        """Raise TrustError unless LABEL can be given to a new peer, if need be by FORCE."""
+        with self._locked():
+            self._free(label, force=force)
+
     def reach(self, peer: str, address: str) -> Peer:
         """Note one more ADDRESS of the peer with this id."""
         placed(address)
@@ -216,9 +221,11 @@ class Store:
     # invitations
 
     def invite(
-        self, label: str, addresses: tuple[str, ...], life: int, source: str = ""
-    ) -> Invitation:
-        """Let whoever shows the invitation in time, from the network SOURCE, in as LABEL."""
+        self, label: str, addresses: tuple[str, ...], life: int, source: str = "", *,
+        force: bool = False,
+    ) -> Invitation:  # fmt: skip
+        """Let whoever shows the invitation in time, from the network SOURCE, in as LABEL, which by
+        FORCE may have been removed before."""
         if not 0 < life <= LONGEST_INVITATION:
             raise TrustError("an invitation lasts 24 hours at most")
         for address in addresses:
@@ -232,9 +239,10 @@ class Store:
             "hash": _hashed(token).hex(),
             "expires": str(self.now + life),
             "from": source,
+            "forced": str(self.now) if force else "",
         }
         with self._locked():
-            self._free(label, force=False)
+            self._free(label, force=force)
             self._write("invites", token[:TOKEN_ID].hex(), _text(fields))
         return Invitation(self.now + life, token, identity.public, addresses)
 
@@ -259,13 +267,13 @@ class Store:
                 added_by=f"invite:{token[:4].hex()}", added_at=self.now,
             )  # fmt: skip
             try:
-                self._add(peer, force=False)
+                self._add(peer, force=self._removed(peer.label) <= int(fields.get("forced", "0")))
             except TrustError:
                 return None
             os.unlink(path)
         return peer
 
-    def join(self, text: str, label: str) -> Peer:
+    def join(self, text: str, label: str, *, force: bool = False) -> Peer:
         """Trust who sent us the invitation TEXT, as LABEL; keep its token for the first visit."""
         found = invitation(text)
         if self.now > found.expires:
@@ -275,7 +283,7 @@ class Store:
             addresses=found.addresses, added_by="join", added_at=self.now,
         )  # fmt: skip
         with self._locked():
-            self._add(peer, force=False)
+            self._add(peer, force=force)
             fields = {"token": found.token.hex(), "expires": str(found.expires)}
             self._write("joins", peer.id, _text(fields))
         return peer
@@ -429,11 +437,15 @@ class Store:
             raise TrustError(f"'{label}' is not a label: letters, digits, '.', '_' and '-'")
         if any(peer.label == label for peer in (trust or self.trust()).peers.values()):
             raise TrustError(f"there is a '{label}' already, with another key: remove it first")
-        if force or label not in peerfiles.names(f"{self.path}/removed"):
-            return
-        removed = int(peerfiles.fields(peerfiles.read(f"{self.path}/removed/{label}"))["at"])
-        if self.now < removed + BLOCKED:
+        removed = 0 if force else self._removed(label)
+        if removed and self.now < removed + BLOCKED:
             raise TrustError(f"'{label}' was removed less than 30 days ago; --force uses it again")
+
+    def _removed(self, label: str) -> int:
+        """When LABEL was last taken from a peer, 0 for never."""
+        if label not in peerfiles.names(f"{self.path}/removed"):
+            return 0
+        return int(peerfiles.fields(peerfiles.read(f"{self.path}/removed/{label}"))["at"])
 
 
 def published(path: str) -> bytes:

@@ -231,6 +231,32 @@ def test_an_invited_host_joins(hub: Operator, web: Operator) -> None:
     assert web.store.token(hub.store.identity().id) == b""
 
 
+def test_both_ends_of_an_invitation_use_a_removed_name_again_by_force(
+    hub: Operator, web: Operator
+) -> None:
+    web.types("peer", "add", "10.0.0.1", "SHA=" + "1" * 64, "hub")
+    hub.types("peer", "add", "10.0.0.7", "SHA=" + "7" * 64, "web7")
+    web.types("peer", "remove", "hub")
+    hub.types("peer", "remove", "web7")
+    with Hub(hub) as server:
+        address = f"127.0.0.1:{server.address[1]}"
+        assert "--force" in hub.types("peer", "invite", "web7", address)
+        text = hub.types("peer", "invite", "web7", address, force=True).strip()
+        assert "--force" in web.types("peer", "join", text, "hub")
+        said = web.types("peer", "join", text, "hub", force=True)
+
+    assert said.endswith("'hub' let us in\n")
+
+
+def test_a_name_that_is_taken_asks_no_stranger(hub: Operator, web: Operator) -> None:
+    web.types("peer", "add", "10.0.0.1", "SHA=" + "1" * 64, "hub")
+    with Hub(hub) as server:
+        said = web.types("peer", "add", f"127.0.0.1:{server.address[1]}", "hub", first_use=True)
+        assert server.door.counts.total() == 0
+
+    assert "there is a 'hub' already" in said
+
+
 def test_a_used_invitation_lets_nobody_in(
     hub: Operator, web: Operator, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -148,6 +148,27 @@ def test_a_blocked_label_can_be_forced(store: Store) -> None:
     assert labels(store) == ["web1"]
 
 
+def test_a_blocked_label_can_be_invited_by_force(store: Store) -> None:
+    store.add(entry(Identity.new()))
+    store.remove("web1")
+    with pytest.raises(TrustError, match="--force"):
+        store.invite("web1", ("hub:5308",), 3600)
+    token = store.invite("web1", ("hub:5308",), 3600, force=True).token
+
+    assert store.enrol(Identity.new().public, token, "10.0.0.7") is not None
+
+
+def test_who_is_removed_after_an_invitation_by_force_stays_out(store: Store) -> None:
+    store.add(entry(Identity.new()))
+    store.remove("web1")
+    token = store.invite("web1", ("hub:5308",), 3600, force=True).token
+    store.add(entry(Identity.new()), force=True)
+    soon = later(store, 60)
+    soon.remove("web1")
+
+    assert soon.enrol(Identity.new().public, token, "10.0.0.7") is None
+
+
 def test_an_address_of_several_removes_none(store: Store) -> None:
     for label in ("a", "b"):
         web = Identity.new()
@@ -225,9 +246,9 @@ def test_one_of_many_who_want_a_label_gets_it(store: Store) -> None:
 # invitations
 
 
-def invited(store: Store, **more: str) -> bytes:
+def invited(store: Store, source: str = "") -> bytes:
     """The token of an invitation for an hour."""
-    return store.invite("web1", ("hub:5308",), 3600, **more).token
+    return store.invite("web1", ("hub:5308",), 3600, source).token
 
 
 def test_an_invitation_lets_one_in_once(store: Store) -> None:
