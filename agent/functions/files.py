@@ -193,8 +193,9 @@ def _both(ctx: "Context", one: str, other: str) -> tuple[os.stat_result, os.stat
 
 
 def isnewerthan(ctx: "Context", one: str, other: str) -> bool:
-    """Whether the content of ONE changed after that of OTHER (links are followed).
+    """Whether the content of ONE changed after that of OTHER, by whole seconds.
 
+    Links are followed.
     Fails if one of them is missing.
     Example:
         /tmp/old is of 2020-01-01
@@ -202,7 +203,7 @@ def isnewerthan(ctx: "Context", one: str, other: str) -> bool:
         isnewerthan("/tmp/new", "/tmp/old") -> true
     """
     left, right = _both(ctx, one, other)
-    return left.st_mtime > right.st_mtime
+    return int(left.st_mtime) > int(right.st_mtime)
 
 
 def isnewerthantime(ctx: "Context", path: str, when: str) -> bool:

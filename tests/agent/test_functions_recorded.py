@@ -47,6 +47,7 @@ FILES = {
     "ww": b"#!/bin/sh\n",
     "old": b"",
     "new": b"",
+    "newer": b"",
     "fs/f": b"hello\n",
 }
 LINKS = {
@@ -106,6 +107,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> str:
     (top / "ww").chmod(0o777)
     os.utime(top / "old", (1400000000, 1400000000))
     os.utime(top / "new", (1600000000, 1600000000))
+    os.utime(top / "newer", (1600000000.5, 1600000000.5))
     return str(top)
 
 
