@@ -95,7 +95,9 @@ class Contacts:
         self._audit("clock", peer=peer, label=label, reason=reason)
 
     def _seen(self, peer: str, address: str) -> None:
-        """Note for `troth peer list` that PEER was spoken with."""
+        """Note for `troth peer list` that PEER was spoken with, if it is one."""
+        if peer not in self._keys.trust.peers:
+            return
         try:
             seen.note(self._seen_in, peer, address, self._now() // 1000)
         except OSError as error:

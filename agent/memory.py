@@ -62,14 +62,14 @@ class Memory:
     def pay(self) -> None:
         """Write what could not be written before."""
         while self._owed and time.monotonic() >= self._due:
-            state = self.state
+            state, act = self.state, self._owed.popleft()  # a mistake in it is not made again
             if not state.broken:
-                self._owed[0](state)
+                act(state)
             if state.broken:
+                self._owed.appendleft(act)
                 self._due = time.monotonic() + self._pause
                 self._pause = min(2 * self._pause, LATEST)
                 return
-            self._owed.popleft()
             self._pause = AGAIN
 
     def changed(self) -> bool:

@@ -358,7 +358,7 @@ class State:
 
         While somebody else has the file, it is tried again for PATIENCE seconds.
         """
-        if self.broken or not (create or self._db or os.path.exists(self._path)):
+        if self.broken or not (create or self._db or _there(self._path)):
             return default
         import _sqlite3
 
@@ -373,6 +373,10 @@ class State:
         except (_sqlite3.Error, OSError) as error:
             self._give_up(getattr(error, "strerror", None) or str(error))
             return default
+        except BaseException:
+            if self._db is not None and self._db.in_transaction:
+                self._db.execute("ROLLBACK")  # or nobody else could write
+            raise
 
     def _tried(self, work: "Callable[[Connection], T]", end: float) -> "T":
         """What WORK comes to; while somebody else has the file, again until END."""
@@ -432,6 +436,17 @@ def _persisted(name: str, minutes: int, timer: str, left: int | None, *, fixed: 
         f"Resetting persistent class '{name}' timer to {minutes} minutes "
         f"(was {left} minutes remaining)"
     )
+
+
+def _there(path: str) -> bool:
+    """Whether the file PATH is there, or may be: nobody lets us look."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _opened(path: str) -> "Connection":

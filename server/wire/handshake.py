@@ -26,6 +26,7 @@ M3, M3_TOKEN = 197, 245
 TOKEN = 48
 PAYLOAD = 133
 LEAST_MESSAGE = 4096
+LATEST = (1 << 63) - 1  # milliseconds: what is later fits into no table
 
 REASONS = frozenset(
     ("length", "magic", "flags", "version", "gate", "noise", "payload", "downgrade", "identity",
@@ -219,6 +220,8 @@ def _read(noise: Handshake, message: bytes, kind: int) -> Payload:
     """The payload of KIND in MESSAGE. Raises Closed."""
     payload = unpacked(_plain(noise, message))
     if payload.kind != kind or payload.features or payload.max_message < LEAST_MESSAGE:
+        raise Closed("payload")
+    if payload.clock > LATEST:
         raise Closed("payload")
     return payload
 

@@ -18,6 +18,12 @@ from server.wire.messages import Glob, Sequence, Signed
 LARGEST = 16 * 1024 * 1024
 BATCH = 512  # signals in one message
 
+# of who speaks with the network: what becomes the name of a file, or a number in a table, is one
+Id: TypeAlias = Annotated[str, Meta(pattern=r"^SHA=[0-9a-f]{64}\Z")]
+Key: TypeAlias = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Place: TypeAlias = Annotated[str, Meta(max_length=255)]
+Skew: TypeAlias = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+
 
 class BadMessage(Exception):
     """Octets that are no message of this table."""
@@ -145,7 +151,7 @@ class Descriptor(Message, frozen=True, tag="descriptor"):
 class Hello(Message, frozen=True, tag="hello"):
     """The first message, and again when the certificate nears its end: certify this key."""
 
-    static: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    static: Key
 
 
 class Ready(Message, frozen=True, tag="ready"):
@@ -154,7 +160,7 @@ class Ready(Message, frozen=True, tag="ready"):
     Where others can reach us that hangs on the grants: it is said after the first of them.
     """
 
-    address: str
+    address: Place
     port: int
     problem: str = ""
 
@@ -167,11 +173,11 @@ class Received(Message, frozen=True, tag="received"):
     """
 
     n: int
-    peer: str
+    peer: Id
     epoch: Sequence
     upto: Sequence
     view: Sequence
-    skew: int
+    skew: Skew
     signals: tuple[Signed, ...]
     clock: Sequence = 0
 
@@ -179,19 +185,19 @@ class Received(Message, frozen=True, tag="received"):
 class Contact(Message, frozen=True, tag="contact"):
     """The session that we opened with PEER began (LIVE), or ended or could not be had: REASON."""
 
-    peer: str
+    peer: Id
     live: bool
-    address: str = ""
-    skew: int = 0
+    address: Place = ""
+    skew: Skew = 0
     reason: str = ""
 
 
 class Visited(Message, frozen=True, tag="visited"):
     """PEER came in from ADDRESS."""
 
-    peer: str
-    address: str
-    skew: int
+    peer: Id
+    address: Place
+    skew: Skew
 
 
 class Enrol(Message, frozen=True, tag="enrol"):
@@ -199,35 +205,35 @@ class Enrol(Message, frozen=True, tag="enrol"):
     `answered` with its label."""
 
     n: int
-    identity: bytes
+    identity: Key
     token: bytes
-    address: str
+    address: Place
 
 
 class Learnt(Message, frozen=True, tag="learnt"):
     """The key of a peer of whom only the fingerprint was known."""
 
-    identity: bytes
+    identity: Key
 
 
 class Joined(Message, frozen=True, tag="joined"):
     """PEER has let us in by the token."""
 
-    peer: str
+    peer: Id
 
 
 class Succeed(Message, frozen=True, tag="succeed"):
     """PEER says that its key has a successor: `answered` with its label if that is taken."""
 
     n: int
-    peer: str
+    peer: Id
     statement: bytes
 
 
 class RolledBack(Message, frozen=True, tag="rolled_back"):
     """PEER has seen more of our log than there is: it was put back to an older copy."""
 
-    peer: str
+    peer: Id
     epoch: Sequence
     seq: Sequence
 

@@ -483,6 +483,31 @@ def test_the_network_half_writes_no_more_than_it_has_to_into_the_log() -> None:
         inside.from_network.decode(good.replace(b"denied", b"revoke"))
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        inside.Visited(peer="SHA=../../cron.d/x", address="* * * * * root id", skew=0),
+        inside.Joined(peer=f"../revoked/SHA={'0' * 64}"),
+        inside.Joined(peer=f"SHA={'0' * 64}\n"),
+        inside.Contact(peer="SHA=1", live=True),
+        inside.Contact(peer=f"SHA={'0' * 64}", live=True, skew=1 << 63),
+        inside.Learnt(identity=b""),
+        inside.Enrol(n=1, identity=bytes(33), token=b"", address="127.0.0.1"),
+    ],
+)
+def test_the_network_half_can_name_peers_and_no_files(message: inside.Message) -> None:
+    with pytest.raises(ValidationError):
+        inside.from_network.decode(inside.packed(message)[4:])
+
+
+def test_who_is_no_peer_leaves_no_trace(own: Keys, memory: Memory) -> None:
+    contacts = Contacts(ground(memory, None, os.path.dirname(own.path)), own)
+
+    contacts.visited(inside.Visited(peer=Identity.new().id, address="127.0.0.1", skew=0))
+
+    assert not os.path.exists(f"{os.path.dirname(own.path)}/state/net/seen")
+
+
 # what peers say of our own log
 
 
@@ -761,6 +786,15 @@ def test_who_writes_holds_us_up_for_a_moment_only(memory: Memory, tmp_path: Path
 
     found = heard.contacts(memory.state)["SHA=1"]
     assert (found.live, found.at, found.failed) == (1, 3, 2)
+
+
+def test_a_mistake_in_what_is_to_be_written_is_made_once(memory: Memory) -> None:
+    for _ in range(2):
+        with pytest.raises(OverflowError):
+            memory.write(lambda state: heard.met(state, "SHA=1", 1, skew=1 << 63))
+
+    memory.write(lambda state: heard.met(state, "SHA=2", 1))
+    assert [*heard.contacts(memory.state)] == ["SHA=2"]
 
 
 def test_a_wrong_clock_is_reported_once(own: Keys, memory: Memory, tmp_path: Path) -> None:
@@ -1252,6 +1286,48 @@ def test_without_a_daemon_the_state_is_shown(program: Program) -> None:
     assert (watched.returncode, "no daemon runs" in watched.stderr) == (1, True)
     assert program("troth", "signal", "clear", "nobody").returncode == 1
     assert program("troth", "signal", "what").returncode == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_a_state_of_others_is_not_taken_for_an_empty_one(program: Program, tmp_path: Path) -> None:
+    state = tmp_path / "work/state"
+    state.mkdir(mode=0o000)
+    try:
+        ran = [
+            program("troth", *words.split())
+            for words in ("status", "signal list", "signal audit", "signal watch")
+        ]
+    finally:
+        state.chmod(0o700)
+
+    assert [one.returncode for one in ran] == [1, 1, 1, 1]
+    assert all(str(state) in one.stderr and "denied" in one.stderr for one in ran)
+    assert "no daemon answers" in ran[0].stdout
+
+
+def test_a_daemon_that_does_not_answer_is_not_called_absent(
+    program: Program, tmp_path: Path
+) -> None:
+    state = tmp_path / "work/state"
+    state.mkdir(mode=0o700)
+    (state / "control.sock").symlink_to("control.sock")  # what nobody can look into
+    shown, watched = program("troth", "status"), program("troth", "signal", "watch")
+
+    assert (shown.returncode, watched.returncode) == (1, 1)
+    assert "no daemon answers" in shown.stdout
+    assert "control.sock" in watched.stderr
+
+
+def test_signals_that_cannot_be_read_are_not_shown_as_none(
+    program: Program, tmp_path: Path
+) -> None:
+    state = tmp_path / "work/state"
+    state.mkdir(mode=0o700)
+    (state / "agent.db").symlink_to("agent.db")
+    listed = program("troth", "signal", "list")
+
+    assert (listed.returncode, listed.stdout) == (1, "")
+    assert "agent.db" in listed.stderr
 
 
 def test_runs_of_a_daemon_that_was_killed_are_lost(memory: Memory, tmp_path: Path) -> None:

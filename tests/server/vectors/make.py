@@ -134,6 +134,7 @@ def payloads(kind: int, identity: Identity, mine: Credentials) -> Iterator[tuple
     yield "of no kind", "payload", replace(good, kind=0).packed()
     yield "features that are none", "payload", replace(good, features=1).packed()
     yield "takes no messages", "payload", replace(good, max_message=4095).packed()
+    yield "a clock that is no time", "payload", replace(good, clock=1 << 63).packed()
     yield "says that a token follows", "payload", good.packed()[:-1] + b"\x30"
     yield "speaks version 0", "downgrade", replace(good, version=0).packed()
     yield "speaks version 2", "downgrade", replace(good, version=2).packed()
