@@ -6,7 +6,7 @@ says how, names of variables in the place of values. String values are unescaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
     # the value that a bare word stands for, None if it stands for nothing
@@ -61,6 +61,23 @@ def parse_json(text: str, lookup: "Lookup | None" = None, *, whole: bool = False
     if whole and reader.peek():
         raise reader.error("Unable to parse json data, text after its end")
     return value
+
+
+def json_values(text: str) -> "Iterator[Any]":
+    """The JSON values that a program printed, up to where TEXT is none.
+
+    What follows a value on its line is ignored.
+    """
+    reader = _Reader(text, None)
+    while reader.peek():
+        try:
+            yield reader.value()
+        except BadJSON:
+            return
+        end = text.find("\n", reader.at)
+        if end < 0:
+            return
+        reader.at = end
 
 
 class _Reader:

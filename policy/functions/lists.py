@@ -4,6 +4,7 @@ from policy import values
 from policy.errors import Failed
 from policy.evaluate import evaluate, handed
 from policy.functions.arguments import integer, pattern, refusal
+from policy.json_text import json_values
 from policy.numbers import one_at_a_time, rand
 from policy.values import BadJSON, children, container, formatted, named, parse_json, raw
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from policy.strings import Rval
 
 _PATIENCE = 5  # seconds, with the command of mapdata
+_OUTPUT = 100 * 1024 * 1024  # octets of what it prints
 
 
 def stored(ctx: "Context", items: "Any") -> list[str]:
@@ -406,20 +408,15 @@ def _piped(ctx: "Context", command: str, found: "Any") -> "list[Any]":
     """The JSON that COMMAND makes of a container."""
     text = values.dump_json(found, pretty=True)
     try:
-        finished = ctx.host.execute(command, stdin=values.octets(text), timeout=_PATIENCE)
+        finished = ctx.host.execute(
+            command, stdin=values.octets(text), timeout=_PATIENCE, merge=False, limit=_OUTPUT
+        )
     except OSError as error:
         raise refusal(ctx, f"mapdata: '{command}' cannot be run: {error}") from None
     if finished.returncode:
         ctx.log("verbose", f"'{command}' ended with {finished.returncode}")
+    if finished.err:
+        ctx.log("warning", f"mapdata: '{command}' says '{values.text(finished.err).strip()}'")
     if not finished.out:
         raise refusal(ctx, f"mapdata: '{command}' printed nothing")
-    parsed: list[Any] = []
-    text = ""
-    for line in values.text(finished.out).splitlines(keepends=True):
-        text += line
-        try:
-            parsed.append(parse_json(text))
-        except BadJSON:
-            continue
-        text = ""
-    return parsed
+    return list(json_values(values.text(finished.out)))

@@ -260,6 +260,12 @@ def test_as_many_items_inside_of_an_item_are_told_apart(world: World) -> None:
     assert len(world.call("maparray", "$(this.v)", [items()])) == MANY
 
 
+def test_as_many_items_come_back_from_a_command(world: World) -> None:
+    world.ctx.define("items", tuple(items()), "slist")
+
+    assert world.call("mapdata", "json_pipe", "/bin/cat", "items") == [items()]
+
+
 # patterns that backtrack
 
 

@@ -79,6 +79,16 @@ def test_what_a_command_prints_is_taken_as_far_as_it_is_json(
     assert value(ctx, f'mapdata("json_pipe", "{command}", "arr")') == expected
 
 
+def test_what_a_command_says_beside_is_a_warning() -> None:
+    log: list[str] = []
+    ctx = context(log)
+    ctx.host = Host()
+
+    command = "/bin/sh -c 'echo oops >&2; echo [1]'"
+    assert value(ctx, f'mapdata("json_pipe", "{command}", "arr")') == [[1]]
+    assert log == [f"warning: mapdata: '{command}' says 'oops'"]
+
+
 @pytest.mark.parametrize("command", ["/bin/false", "/no/such/command"])
 def test_a_command_that_prints_nothing_fails(command: str) -> None:
     log: list[str] = []
