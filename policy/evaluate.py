@@ -176,7 +176,7 @@ def _call(rval: "Any", ctx: "Context") -> "Any":
         raise Failed(name)
     if "$" in "".join([arg for arg in args if type(arg) is str]):
         relaxed = name == "ifelse" and len(args) == 3
-        if not relaxed and any(type(arg) is str and _pending(arg) for arg in args):
+        if not relaxed and any(type(arg) is str and pending(arg) for arg in args):
             raise Unresolved(name)
     if "K" not in flags or not ctx.cache_functions:
         return _called(function, name, args, ctx)
@@ -216,7 +216,7 @@ _MAPPED = ("$(this)", "$(this.k)", "$(this.k[1])", "$(this.v)",
            "${this}", "${this.k}", "${this.k[1]}", "${this.v}")  # fmt: skip
 
 
-def _pending(text: str) -> bool:
+def pending(text: str) -> bool:
     """Whether an argument holds a reference without a value, so that its function has to wait.
 
     What a map function binds does not wait, nor does anything beside it; nor does a text whose

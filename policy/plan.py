@@ -196,12 +196,19 @@ def references(*values: "Any") -> "tuple[Rval, ...]":
     return tuple(found)
 
 
+def _opaque(value: "tuple[Any, ...]") -> bool:
+    """Whether no `$(list)` in VALUE is iterated over, whatever stands there."""
+    return value[0] in ("const", "json", "sequence") or (
+        value[0] == "call" and value[1] in ("maparray", "mapdata", "maplist")
+    )
+
+
 def _references(value: "Any", found: "dict[Rval, None]") -> None:
     """Collect the names that `$(...)` in VALUE refer to, in order, inner ones first."""
     if type(value) is Linked:
         for _, _, part in () if value.constant is not None else value.attributes:
             _references(part, found)
-    elif type(value) is tuple and value[0] not in ("const", "json", "sequence"):
+    elif type(value) is tuple and not _opaque(value):
         parts = value[1:]
         if value[0] in ("var", "at", "option"):
             parts = value[1:2]

@@ -1,8 +1,8 @@
 """Functions on lists and data containers: their direct primitive children, nulls left out."""
 
 from policy import values
-from policy.errors import Failed
-from policy.evaluate import evaluate, handed
+from policy.errors import Failed, Unresolved
+from policy.evaluate import evaluate, handed, pending
 from policy.functions.arguments import integer, pattern, refusal
 from policy.json_text import json_values
 from policy.numbers import one_at_a_time, rand
@@ -312,7 +312,7 @@ def maplist(ctx: "Context", template: "Rval", items: "Rval") -> tuple[str, ...]:
         maplist("$(this).example.org", '["a", "b"]') -> { "a.example.org", "b.example.org" }
         maplist(string_upcase("$(this)"), '["a", "b"]') -> { "A", "B" }
     """
-    found = stored(ctx, handed(evaluate(items, ctx)))
+    found = stored(ctx, _prepared(ctx, items))
     return tuple([_made(ctx, {"this": it}, template, ("this",)) for it in found])
 
 
@@ -338,7 +338,7 @@ def mapdata(ctx: "Context", mode: "Rval", template: "Rval", items: "Rval") -> "l
         mapdata("json", '{"name": "$(this.v)"}', '["x", "y"]') -> [{"name":"x"},{"name":"y"}]
     """
     how = evaluate(mode, ctx)
-    found = container(ctx, handed(evaluate(items, ctx)))
+    found = container(ctx, _prepared(ctx, items))
     if how == "json_pipe":
         return _piped(ctx, evaluate(template, ctx), found)
     if how != "json":
@@ -351,6 +351,14 @@ def mapdata(ctx: "Context", mode: "Rval", template: "Rval", items: "Rval") -> "l
         except BadJSON:
             continue
     return parsed
+
+
+def _prepared(ctx: "Context", items: "Rval") -> "Any":
+    """What ITEMS are, for a function that prepares its arguments itself. Raises Unresolved."""
+    found = evaluate(items, ctx)
+    if isinstance(found, str) and pending(found):
+        raise Unresolved(found)
+    return handed(found)
 
 
 def _mapped(
