@@ -140,9 +140,13 @@ def opened(
     """A socket to the daemon of WORKDIR, None if there is none. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(seconds)
+        path = f"{workdir}/state/{name}"
         try:
-            sock.connect(f"{workdir}/state/{name}")
+            sock.connect(path)
             there = True
         except (FileNotFoundError, ConnectionRefusedError):
             there = False
+        except OSError as error:
+            error.filename = path
+            raise
         yield sock if there else None

@@ -52,6 +52,8 @@ def _list(settings: "Settings", log: "Log", _words: list[str]) -> int:
     state = _state(settings, log)
     peers = trusted(settings, log).peers
     rows = listed(settings, state, {peer.id: peer.label for peer in peers.values()})
+    if state.broken:
+        return EXIT_FAILED  # it was said why
     state.close()
     if settings.json:
         log.show(json.dumps(rows, indent=2))
@@ -211,6 +213,8 @@ def _clear(settings: "Settings", log: "Log", words: list[str]) -> int:
     keys = [one.id for one in trust.peers.values() if one.label == peer.label]
     state = _state(settings, log)
     cleared = sum(heard.clear(state, key) for key in keys)  # all of them
+    if state.broken:
+        return EXIT_FAILED
     state.close()
     log.show(f"the signals of '{peer.label}' " + ("are used again" if cleared else "are used"))
     return 0
@@ -222,11 +226,12 @@ def _audit(settings: "Settings", log: "Log", words: list[str]) -> int:
 
     lines: list[str] = []
     for name in words or [f"{settings.workdir}/{AUDIT}"]:
-        if not os.path.lexists(name):
+        try:
+            with open(name, encoding="utf-8", errors="replace") as file:
+                lines += file.read().splitlines()
+        except FileNotFoundError:
             log("error", f"troth signal: there is no audit log '{name}'; the daemon writes it")
             return EXIT_FAILED
-        with open(name, encoding="utf-8", errors="replace") as file:
-            lines += file.read().splitlines()
     if not settings.verify:
         for line in lines:
             log.show(line if settings.json else _plainly(line))

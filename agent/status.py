@@ -33,10 +33,11 @@ def main(settings: "Settings", log: "Log") -> int:
     from agent.state import State
 
     state = State(f"{settings.workdir}/state/agent.db", log, int(settings.now))
-    daemons = [found for name in (SOCKET, EXECD) if (found := _asked(settings, log, name))]
+    daemons, silent = _asked(settings, log)
     shown = {
         "daemon": daemons[0] if daemons else None,
         "executor": daemons[1] if len(daemons) > 1 else None,
+        "silent": silent,
         "runs": history.last(state, RUNS),
         "peers": peers(settings, log, state),
         "waits": [
@@ -53,14 +54,19 @@ def main(settings: "Settings", log: "Log") -> int:
     return 0 if daemons else EXIT_NONE
 
 
-def _asked(settings: "Settings", log: "Log", name: str) -> "Row | None":
-    """What the daemon behind the socket NAME says of itself, None if there is none."""
-    try:
-        found = ask(settings.workdir, "status", name)
-    except (OSError, ValueError) as error:
-        log("error", f"the daemon does not answer: {error}")
-        return None
-    return dict(found) if isinstance(found, dict) and "pid" in found else None
+def _asked(settings: "Settings", log: "Log") -> "tuple[list[Row], bool]":
+    """What the daemons of this host say of themselves; whether one may be there that is silent."""
+    said, silent = [], False
+    for name in (SOCKET, EXECD):
+        try:
+            found = ask(settings.workdir, "status", name)
+        except (OSError, ValueError) as error:
+            log("error", f"the daemon does not answer: {error}")
+            silent = True
+            continue
+        if isinstance(found, dict) and "pid" in found:
+            said.append(dict(found))
+    return said, silent
 
 
 def peers(settings: "Settings", log: "Log", state: "State") -> "list[Row]":
@@ -94,7 +100,10 @@ def _met(met: "Met | None") -> "Row":
 
 
 def _text(shown: "Row", settings: "Settings") -> "list[str]":
-    lines = [*_daemon(shown["daemon"]), *_daemon(shown["executor"], other=True)]
+    daemons = [found for found in (shown["daemon"], shown["executor"]) if found is not None]
+    lines = [line for found in daemons for line in _daemon(found)]
+    if not daemons:
+        lines.append("no daemon answers" if shown["silent"] else "no daemon runs")
     if shown["runs"]:
         lines += ["", "RUN     BEGAN                SECONDS  STATUS  WHY"]
         lines += [_run(row, _width()) for row in shown["runs"]]
@@ -106,10 +115,8 @@ def _text(shown: "Row", settings: "Settings") -> "list[str]":
     return lines
 
 
-def _daemon(found: "Row | None", *, other: bool = False) -> "list[str]":
+def _daemon(found: "Row") -> "list[str]":
     """What a daemon says of itself."""
-    if found is None:
-        return [] if other else ["no daemon runs"]
     program = (
         found["program"] if found["program"].startswith("cf-") else f"troth {found['program']}"
     )
