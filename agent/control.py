@@ -147,6 +147,6 @@ def opened(
         except (FileNotFoundError, ConnectionRefusedError):
             there = False
         except OSError as error:
-            error.filename = path
-            raise
+            reason = error.strerror or error  # of a path that is too long there is no number
+            raise OSError(f"'{path}': {reason}") from None
         yield sock if there else None

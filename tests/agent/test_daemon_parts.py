@@ -1318,6 +1318,13 @@ def test_a_daemon_that_does_not_answer_is_not_called_absent(
     assert "control.sock" in watched.stderr
 
 
+def test_a_socket_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
+    directory = tmp_path / ("d" * 100)
+
+    with pytest.raises(OSError, match=r"control\.sock': .*path too long"):
+        control.ask(str(directory), "status", control.SOCKET)
+
+
 def test_signals_that_cannot_be_read_are_not_shown_as_none(
     program: Program, tmp_path: Path
 ) -> None:
