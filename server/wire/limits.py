@@ -85,21 +85,26 @@ class Buckets:
 
 
 class Recent:
-    """The last SIZE things that were seen; none is forgotten with time, so memory is flat."""
+    """The last SIZE things that were seen, at least; twice as many at most.
 
-    __slots__ = ("_seen", "_size")
+    The older half is forgotten at once. One table from which the oldest is taken for each that
+    comes would be made anew now and then, and larger: memory would not be flat for long.
+    """
+
+    __slots__ = ("_before", "_seen", "_size")
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._seen: set[bytes] = set()
+        self._before: set[bytes] = set()
 
     def new(self, what: bytes) -> bool:
         """Whether WHAT was not seen; it is now."""
-        if what in self._seen:
+        if what in self._seen or what in self._before:
             return False
-        self._seen[what] = None
-        if len(self._seen) > self._size:
-            self._seen.popitem(last=False)
+        if len(self._seen) >= self._size:
+            self._before, self._seen = self._seen, set()
+        self._seen.add(what)
         return True
 
 
