@@ -39,6 +39,7 @@ class Signer:
     def __init__(self, ground: "Ground") -> None:
         self._memory = ground.memory
         self._audit = ground.audit
+        self._log = ground.log
         self._end: tuple[int, int] | None = None  # of the log: only we write it
         self._rates = Rates(MINUTE, A_CLASS, ALL)  # of runs that a signal started
         self._surplus = 0
@@ -117,6 +118,7 @@ class Signer:
             reason = f"it has more than {LONGEST_CHAIN} causes"
         if reason:
             self._audit("circle", object=row.name, decision="left out", reason=reason)
+            self._log("notice", f"peers are not told of '{row.name}': {reason}")
             return None
         number = batch.upto + 1
         try:
@@ -130,20 +132,30 @@ class Signer:
             )  # fmt: skip
         except BadSignal as error:
             self._audit("refused", object=row.name, decision="left out", reason=str(error))
+            self._log("error", f"peers are not told of '{row.name}': {error}")
             return None
 
     def _causes(self, row: "Unsigned") -> tuple[Cause, ...]:
-        """What led to ROW, the oldest first: the causes of its causes, and they themselves."""
-        found: dict[tuple[bytes, int, int], Cause] = {}
+        """What led to ROW, the oldest first: the causes of its causes, and they themselves; of
+        several signals of one host for one class the last."""
+        found: dict[tuple[bytes, str], Cause] = {}
         if not row.causes:
             return ()
         for origin, epoch, seq, name, body in heard.causes_of(self._memory.state, row.causes):
             with suppress(BadSignal):  # it was verified; who can change our state is not stopped
                 for cause in read(body).causes if body else ():
-                    found.setdefault((cause.origin, cause.epoch, cause.seq), cause)
-            cause = Cause(fingerprint(origin), epoch, seq, name)
-            found[cause.origin, epoch, seq] = cause
+                    _keep(found, cause)
+            _keep(found, Cause(fingerprint(origin), epoch, seq, name))
         return tuple(found.values())
+
+
+def _keep(found: dict[tuple[bytes, str], Cause], cause: Cause) -> None:
+    """Put CAUSE behind what was FOUND, unless a later one of its host and class is there."""
+    key = cause.origin, cause.name
+    known = found.get(key)
+    if known is None or (known.epoch, known.seq) < (cause.epoch, cause.seq):
+        found.pop(key, None)
+        found[key] = cause
 
 
 class Rates:

@@ -236,6 +236,22 @@ def test_a_chain_ends_after_sixteen_causes(memory: Memory) -> None:
 
     assert Signer(ground(memory, told)).look(Identity.new(), NOW) is None
     assert "16" in told.events("circle")[0]["reason"]
+    assert "peers are not told of 'next'" in str(told.events("notice"))
+
+
+def test_many_signals_of_one_class_are_one_cause(memory: Memory) -> None:
+    """A host that was away hears of all that happened, and acts on it at once."""
+    them, told = Identity.new(), Heard()
+    far = [(Cause(digest(them.public), 7, n, "begun"),) for n in range(1, 21)]
+    heard_of = tuple([receive(memory, them, "halfway", one, seq=n) for n, one in enumerate(far, 1)])
+    grant(memory, "done", causes=heard_of)
+
+    batch = Signer(ground(memory, told)).look(Identity.new(), NOW)
+
+    assert batch is not None
+    causes = read(batch.signed[0].body).causes
+    assert [(one.name, one.seq) for one in causes] == [("begun", 20), ("halfway", 20)]
+    assert told.events("circle") == []
 
 
 def test_runs_that_signals_started_grant_a_class_six_times_a_minute(memory: Memory) -> None:
