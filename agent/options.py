@@ -306,6 +306,7 @@ PROGRAMS: "dict[str, tuple[tuple[Option, ...], dict[str, Value]]]" = {
 }
 
 MANY = ("check", "doc", "key", "peer", "signal")  # programs that take more than one word
+ALONE = ("status",)  # those that take none
 WORKDIRS = ("TROTH_WORKDIR", "CFENGINE_TEST_OVERRIDE_WORKDIR")
 LATER = {"simulate": "--simulate", "profile": "--profile", "bootstrap": "--bootstrap"}
 
@@ -424,7 +425,7 @@ def _refuse(found: "dict[str, object]") -> None:
 
 def _choose_files(name: str, found: "dict[str, object]", files: list[str]) -> None:
     """Note the policy that FILES or an option name."""
-    if len(files) > 1 and name not in MANY:
+    if len(files) > (name not in ALONE) and name not in MANY:
         raise Usage("Too many arguments")
     if name == "doc" and not (files or "listing" in found or "word" in found):
         raise Usage("troth doc: which name?", "getopt")

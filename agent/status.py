@@ -8,7 +8,7 @@ import time
 
 from agent import acts, heard, history
 from agent.control import SOCKET, ask
-from agent.peer import trusted
+from agent.peer import SEEN, trusted
 from agent.roles import EXECD
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def main(settings: "Settings", log: "Log") -> int:
         "executor": daemons[1] if len(daemons) > 1 else None,
         "silent": silent,
         "runs": history.last(state, RUNS),
-        "peers": peers(settings, log, state),
+        "peers": peers(settings, log, state, _visitors(daemons)),
         "waits": [
             {"path": path, "until": until, "class": name} for path, until, name in acts.waits(state)
         ],
@@ -69,8 +69,16 @@ def _asked(settings: "Settings", log: "Log") -> "tuple[list[Row], bool]":
     return said, silent
 
 
-def peers(settings: "Settings", log: "Log", state: "State") -> "list[Row]":
-    """The contact with each peer that is trusted, or that was contacted."""
+def _visitors(daemons: "list[Row]") -> frozenset[str]:
+    """Who has come in to one of DAEMONS, and is there now."""
+    reports = [(found.get("network") or {}).get("report") or {} for found in daemons]
+    return frozenset(one["peer"] for report in reports for one in report.get("sessions", ()))
+
+
+def peers(
+    settings: "Settings", log: "Log", state: "State", visitors: frozenset[str] = frozenset()
+) -> "list[Row]":
+    """The contact with each peer that is trusted, or that was contacted, or that is here."""
     trust, now = trusted(settings, log), int(settings.now)
     known = trust.peers
     met = heard.contacts(state)
@@ -83,9 +91,21 @@ def peers(settings: "Settings", log: "Log", state: "State") -> "list[Row]":
         rows.append(
             {"id": peer, "label": one.label if one else "", "asked": asked.get(peer, 0),
              "trusted": bool(one and peer not in trust.revoked and one.current(now)),
+             "visits": peer in visitors, "seen": _seen(settings, peer),
              **_met(met.get(peer))}
         )  # fmt: skip
     return rows
+
+
+def _seen(settings: "Settings", peer: str) -> int:
+    """When PEER was last spoken with, whoever came to whom; 0 for never, or if nobody may know."""
+    from server.wire import seen
+
+    try:
+        last = seen.last(f"{settings.workdir}/{SEEN}", peer)
+    except OSError:
+        return 0
+    return last.when * 1000 if last else 0
 
 
 def _met(met: "Met | None") -> "Row":
@@ -173,8 +193,12 @@ def _peer(row: "Row", now: float) -> str:
     contact = "never"
     if row["live"]:
         contact = "live"
+    elif row["visits"]:
+        contact = "live, visits us"
     elif row["at"]:
         contact = f"last {moment(row['at'] / 1000)}"
+    elif row["seen"]:
+        contact = f"visited us {moment(row['seen'] / 1000)}"
     clock = "right" if abs(row["skew"]) < 1000 else f"{row['skew'] / 1000:+.0f} s"
     line = (
         f"{row['label'] or row['id'][:16]:16} {contact:31} {clock:9} {row['epoch']}/{row['upto']}"

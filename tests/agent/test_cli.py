@@ -100,6 +100,11 @@ def test_what_means_nothing_is_refused(arguments: list[str], message: str) -> No
     assert str(refused.value) == message
 
 
+def test_a_program_that_takes_no_word_refuses_one() -> None:
+    with pytest.raises(options.Usage, match="Too many arguments"):
+        parse("status", "x")
+
+
 @pytest.mark.parametrize(
     ("arguments", "file"),
     [

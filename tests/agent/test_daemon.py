@@ -278,6 +278,18 @@ def test_what_happens_can_be_listed_and_watched(pair: tuple[Host, Host]) -> None
     assert seen[3].startswith("run 1 ended with status 0")
 
 
+def test_a_peer_that_comes_to_us_is_in_contact(pair: tuple[Host, Host]) -> None:
+    up, down = pair
+
+    def contact() -> str:
+        (line,) = [it for it in up.troth("status").stdout.splitlines() if it.startswith("Host2")]
+        return line[17:48].strip()
+
+    assert contact() == "live, visits us"
+    down.stop()
+    until(lambda: contact().startswith("visited us 2"), "the end of the visit")
+
+
 def test_why_goes_by_the_policy_that_the_daemon_runs(tmp_path: Path) -> None:
     with Site("Host1", place=Loopback(1)) as site:
         host = site["Host1"]
