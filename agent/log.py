@@ -8,6 +8,8 @@ import errno
 import os
 import time
 
+from agent import clock
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.options import Settings
@@ -151,7 +153,9 @@ class Log:
 
     def _line(self, number: int, message: str) -> str:
         """MESSAGE with what stands before and, if coloured, after it."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z ") if self.timestamps else ""
+        stamp = ""
+        if self.timestamps:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z ", time.localtime(clock.now()))
         prefix = self.prefix if number >= LEVELS["info"] else ""
         line = f"{prefix}{stamp}{WORDS[number]}: {message}\n"
         return f"{COLORS[number]}{line}{RESET}" if self.color else line

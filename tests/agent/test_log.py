@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_a_timestamp_comes_first(capfd: pytest.CaptureFixture[str]) -> None:
 
     stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
     assert re.fullmatch(rf"{stamp}    error: x\n", printed(log, capfd))
+
+
+def test_a_timestamp_is_by_the_clock_of_the_host(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(timestamps=True)
+    monkeypatch.setenv("TROTH_CLOCK", str(1000 * 24 * 3600))
+    year = time.localtime(time.time() + 1000 * 24 * 3600).tm_year
+
+    log("error", "x")
+
+    assert printed(log, capfd).startswith(f"{year}-")
 
 
 def test_a_colour_ends_on_the_next_line(capfd: pytest.CaptureFixture[str]) -> None:
