@@ -142,11 +142,16 @@ def _action(bundle: Bundle, section: Section, promise: Promise) -> Iterator[Diag
     yield warning(message, promise.promiser.span, "sanity-check")
 
 
+def _misplaced_dot(name: str) -> bool:
+    """Whether a dot of NAME does not stand between a bundle and what is in it."""
+    return name.startswith(".") or name.endswith(".") or name.partition("[")[0].count(".") > 1
+
+
 def _variable(promise: Promise) -> Iterator[Diagnostic]:
     name, span = promise.promiser.value, promise.promiser.span
     if name.isdigit():
         yield Diagnostic("Variable promises cannot have a purely numerical name (promiser)", span)
-    elif name in RESERVED_VARIABLES or (name.partition("[")[0].count(".") > 1 and not varies(name)):
+    elif name in RESERVED_VARIABLES or (_misplaced_dot(name) and not varies(name)):
         yield Diagnostic("Variable promise is using an invalid name (promiser)", span)
     types = [entry for entry in promise.attributes if entry.name in VARIABLE_TYPES]
     for entry in types[1:]:

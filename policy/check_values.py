@@ -24,7 +24,7 @@ ITEMS = {
     "modes": "mode",
 }  # fmt: skip
 
-# what a function may return where this is wanted; for the rest, its own type alone
+# what a function may return where this, or an item of it, is wanted; for the rest, its own type
 WANTED = {
     "str": ("string", "int", "real", "class"),
     "mode": ("string", "int", "real", "class"),
@@ -38,14 +38,6 @@ WANTED = {
     "real": ("real",),
     "irange": ("irange",),
     "data": ("data",),
-}
-# the same for a call that is an item of a list
-WANTED_ITEMS = {
-    "slist": ("string", "int", "real", "class", "slist"),
-    "modes": ("string", "int", "real", "class", "slist"),
-    "ilist": ("int", "ilist"),
-    "rlist": ("real", "rlist"),
-    "clist": ("class",),
 }
 
 UNLIMITED = (-99999999999.0, 99999999999.0)
@@ -224,7 +216,7 @@ def value(attribute: Attribute, node: Rval, host_package: str = "") -> Iterator[
         case List(items=items) if kind in ITEMS:
             for item in items:
                 if isinstance(item, Call):
-                    yield from call(item, WANTED_ITEMS.get(kind, ()), host_package)
+                    yield from call(item, WANTED.get(kind, ()), host_package)
                 else:
                     yield from literal(ITEMS[kind], limits, item)
         case List():
