@@ -18,6 +18,7 @@ ASKED_LIFE = 7 * DAY  # how long a peer is listened to after the last question
 CONTACT_LIFE = 300 * 1000  # how old an answer may be and still be one
 REMEMBERED = 2 * LONGEST_LIFE  # an older signal is not taken, so none can come back unknown
 MOST_OF_ONE = 50_000  # signals of one peer that live, or ended in the last day
+VOIDED = {"cancel": ("event", "state", "cancel"), "state": ("state",)}  # of a class, by a newer one
 
 
 # what they said
@@ -84,34 +85,42 @@ def receive(
                 kept.surplus += 1
                 continue
             have += 1
-            if one.kind != "event":  # a cancel voids, a newer state takes the place of an older one
+            here = (peer, one.name, one.epoch, one.seq)
+            # a cancel voids, a newer state takes the place of an older one
+            for kind in VOIDED.get(one.kind, ()):
                 db.execute(
-                    "UPDATE received SET void = 1 WHERE origin = ? AND class = ?"
-                    " AND (epoch, seq) < (?, ?) AND (? = 'cancel' OR kind = 'state')",
-                    (peer, one.name, one.epoch, one.seq, one.kind),
+                    "UPDATE received INDEXED BY received_open SET void = 1"
+                    " WHERE void = 0 AND origin = ? AND class = ?"
+                    " AND (epoch, seq) < (?, ?) AND kind = ?",
+                    (*here, kind),
                 )
-            void = db.execute(
-                "SELECT 1 FROM received WHERE origin = ? AND class = ? AND (epoch, seq) > (?, ?)"
-                " AND (kind = 'cancel' OR (kind = 'state' AND ? = 'state'))",
-                (peer, one.name, one.epoch, one.seq, one.kind),
-            ).fetchone()
+            void = any(
+                db.execute(
+                    "SELECT 1 FROM received INDEXED BY received_open"
+                    " WHERE void = 0 AND origin = ? AND class = ?"
+                    " AND (epoch, seq) > (?, ?) AND kind = ? LIMIT 1",
+                    (*here, kind),
+                ).fetchone()
+                for kind, voided in VOIDED.items() if one.kind in voided
+            )  # fmt: skip
             db.execute(
                 "INSERT INTO received VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (peer, one.epoch, one.seq, one.first, one.name, one.kind, one.granted, one.expires,
-                 now + one.left, mono + one.left, boot, now, int(bool(void)), one.body,
+                 now + one.left, mono + one.left, boot, now, int(void), one.body,
                  one.signature),
             )  # fmt: skip
             if one.kind != "cancel" and not void:
                 kept.fresh.append(one.name)
         db.execute("INSERT OR IGNORE INTO contacts (peer) VALUES (?)", (peer,))
+        # of another view it replaces the one before: what is behind it may never have been told
         db.execute(
-            "UPDATE contacts SET at = max(at, ?), view = ?, spoiled = max(spoiled, ?)"
-            " WHERE peer = ?",
-            (now, cursor[2], kept.spoiled, peer),
+            "UPDATE contacts SET epoch = ?1, upto = ?2, view = ?3"
+            " WHERE peer = ?4 AND (view != ?3 OR (epoch, upto) < (?1, ?2))",
+            (*cursor, peer),
         )
         db.execute(
-            "UPDATE contacts SET epoch = ?, upto = ? WHERE peer = ? AND (epoch, upto) < (?, ?)",
-            (*cursor[:2], peer, *cursor[:2]),
+            "UPDATE contacts SET at = max(at, ?), spoiled = max(spoiled, ?) WHERE peer = ?",
+            (now, kept.spoiled, peer),
         )
         db.execute("COMMIT")
         return kept
@@ -140,11 +149,28 @@ _LIVES = f"(void = 0 AND kind != 'cancel' AND {_ENDS} > ?3 AND epoch != {_SPOILE
 _COLUMNS = f"origin, epoch, seq, first, class, kind, at, {_ENDS}, void, {_LIVES}"
 _HEARD = f"SELECT {_COLUMNS} FROM received WHERE (?4 = '' OR origin = ?4)"  # noqa: S608  # ours
 _IN_ORDER = " ORDER BY at, origin, epoch, seq"
+_NEWEST = (
+    f"SELECT {_LIVES} FROM received"  # noqa: S608  # as above
+    " WHERE origin = ?4 AND epoch = ?5 AND first = ?6 ORDER BY seq DESC LIMIT 1"
+)
 
 
 def live(state: "State", now: int, peer: str = "") -> list[Heard]:
     """The received signals that live, of all peers or of one, in the order of their arrival."""
     return _heard(state, now, peer, f"{_HEARD} AND {_LIVES}{_IN_ORDER}")
+
+
+def alive(
+    state: "State", now: int, peer: str, edges: "set[tuple[int, int]]"
+) -> "set[tuple[int, int]]":
+    """Those of EDGES, by epoch and first number, of PEER that live: what renews them is no news."""
+
+    def work(db: "Connection") -> "set[tuple[int, int]]":
+        times = clock()
+        return {edge for edge in edges if (db.execute(_NEWEST, (*times, now, peer, *edge))
+                                           .fetchone() or (0,))[0]}  # fmt: skip
+
+    return state.do(work, set(), create=False) if edges else set()
 
 
 def history(state: "State", now: int) -> list[Heard]:

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.ground import Ground
-    from agent.heard import Incoming
     from agent.memory import Memory
     from server.wire.inside import Received
     from server.wire.trust import Peer, Trust
@@ -89,7 +88,8 @@ class Receiver:
                 "refused", peer=peer.id, label=peer.label, operation="signal",
                 decision="refused", reason=reason, count=len(batch.bad),
             )  # fmt: skip
-        renewed = self._renewed(peer, batch.keep, now)
+        edges = {(one.epoch, one.first) for one in batch.keep if one.first != one.seq}
+        renewed = heard.alive(self._memory.state, now, peer.id, edges)
         state = self._memory.lasting
         if cursor is None:
             met = heard.contacts(state).get(peer.id)
@@ -105,7 +105,10 @@ class Receiver:
                 "surplus", peer=peer.id, label=peer.label, operation="signals",
                 decision="left out", count=found.surplus,
             )  # fmt: skip
-        new = [one for one in batch.keep if one.name in fresh and one.first not in renewed]
+        new = [
+            one for one in batch.keep
+            if one.name in fresh and (one.first == one.seq or (one.epoch, one.first) not in renewed)
+        ]  # fmt: skip
         for one in batch.keep:
             if one.kind == "cancel" or one.name in fresh:
                 self._tell(
@@ -116,12 +119,6 @@ class Receiver:
             self._tell("expired", label=peer.label, peer=peer.id, count=batch.over)
         self._woken(peer, [one.name for one in new], now)
         return True
-
-    def _renewed(self, peer: "Peer", incoming: "list[Incoming]", now: int) -> set[int]:
-        """The numbers of signals that we know, and that INCOMING renews."""
-        if all(one.first == one.seq for one in incoming):
-            return set()
-        return {live.first for live in heard.live(self._memory.state, now, peer.id)}
 
     def _equivocated(self, peer: "Peer", epoch: int) -> None:
         """PEER has said two things under one number."""

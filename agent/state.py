@@ -81,6 +81,12 @@ SCHEMA = (
         "CREATE TABLE waits (path TEXT PRIMARY KEY, until INTEGER NOT NULL, class TEXT NOT NULL)"
         " WITHOUT ROWID",
     ),
+    (
+        # so that a signal costs the same however many of its class, or of its peer, are there
+        "DROP INDEX received_class",
+        "CREATE INDEX received_open ON received (origin, class, kind, epoch, seq) WHERE void = 0",
+        "CREATE INDEX received_first ON received (origin, epoch, first)",
+    ),
 )
 
 

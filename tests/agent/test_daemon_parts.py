@@ -327,9 +327,11 @@ class Receipt:
         given.setdefault("first", given["seq"])
         return sign(self.peer, Signal(**given))
 
-    def take(self, *signed: Signed, n: int = 1, skew: int = 0, upto: int = 9) -> None:
+    def take(
+        self, *signed: Signed, n: int = 1, skew: int = 0, upto: int = 9, view: int = 1
+    ) -> None:
         message = inside.Received(
-            n=n, peer=self.peer.id, epoch=1, upto=upto, view=1, skew=skew, signals=signed
+            n=n, peer=self.peer.id, epoch=1, upto=upto, view=view, skew=skew, signals=signed
         )
         self.receiver.take(message, self.trust, NOW)
 
@@ -453,6 +455,108 @@ def test_what_was_said_under_the_key_before_stays_what_it_was(receipt: Receipt) 
     }  # fmt: skip
     assert receipt.stored == [1, 2]
     assert not receipt.heard.events("refused")
+
+
+def steps(memory: Memory, work: Callable[[], object]) -> int:
+    """How many hundred steps SQLite takes for WORK."""
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+
+    memory.state.do(lambda db: db.set_progress_handler(step, 100), None)
+    work()
+    memory.state.do(lambda db: db.set_progress_handler(None, 0), None)
+    return count
+
+
+def incoming(kind: str, *numbers: int, first: int = 0) -> list[heard.Incoming]:
+    """Signals of one class, as they are kept."""
+    return [
+        heard.Incoming(
+            Signal(
+                origin=bytes(32), epoch=1, seq=number, kind=kind,  # type: ignore[arg-type]
+                name="did_it", first=first or number, run=RUN, granted=NOW, expires=NOW + HOUR,
+            ),
+            b"%d" % number, bytes(64), HOUR,
+        )
+        for number in numbers
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["cancel", "state"])
+def test_a_signal_costs_the_same_however_many_there_are_of_its_class(
+    memory: Memory, kind: str
+) -> None:
+    costs = []
+    for begin in (1000, 101_000):
+
+        def receive(batch: list[heard.Incoming]) -> None:
+            heard.receive(memory.state, "SHA=1", batch, (1, 9, 1), NOW)
+
+        receive(incoming("event", *range(begin, begin + 20)))
+        receive(incoming(kind, begin + 20))
+        ends = begin + 100
+        costs.append(
+            steps(memory, lambda ends=ends: receive(  # type: ignore[misc]
+                incoming(kind, *range(ends, ends + 50), *range(ends - 1, ends - 51, -1))
+            ))
+        )  # fmt: skip
+        receive(incoming("event", *range(begin + 200, begin + 3200)))
+        receive(incoming(kind, *range(begin + 3200, begin + 3700)))
+
+    assert costs[1] < 2 * costs[0]
+
+
+def test_what_is_remembered_of_signals_is_looked_up_in_no_row_but_theirs(memory: Memory) -> None:
+    """Whether one renews what lives, and whether what was done for one can be forgotten."""
+    costs = []
+    for begin in (1, 1001):
+        numbers = range(begin, begin + (50 if begin == 1 else 5000))
+        heard.receive(memory.state, "SHA=1", incoming("event", *numbers), (1, 9, 1), NOW)
+        memory.state.do(
+            lambda db, last=numbers[-1]: acts.consume(  # type: ignore[misc]
+                db, "p", [("SHA=1", 1, number) for number in range(last - 49, last + 1)], "kept", 0
+            ),
+            None,
+        )
+        edges = {(1, numbers[-1])}
+        assert heard.alive(memory.state, NOW, "SHA=1", {*edges, (2, 1)}) == edges
+        costs.append(
+            (
+                steps(memory, lambda edges=edges: heard.alive(  # type: ignore[misc]
+                    memory.state, NOW, "SHA=1", edges
+                )),
+                steps(memory, lambda: acts.prune(memory.state, NOW)),
+            )
+        )  # fmt: skip
+
+    assert costs[1][0] <= costs[0][0] + 1
+    assert costs[1][1] < 4 * costs[0][1]
+    assert len(acts.consumptions(memory.state)) == 100
+
+
+def test_a_number_of_another_epoch_renews_nothing(receipt: Receipt) -> None:
+    """After the log of a peer was put back its numbers begin anew, beside those that live."""
+    receipt.take(receipt.signal("did_a", kind="state"))
+    receipt.take(
+        receipt.signal("did_b", kind="state", epoch=2), receipt.signal("did_c", epoch=2, seq=2),
+        receipt.signal("did_b", kind="state", epoch=2, seq=3, first=1), n=2,
+    )  # fmt: skip
+
+    assert receipt.woken == ["did_a of Host1", "did_b of Host1"]
+
+
+def test_where_a_log_was_left_holds_for_what_was_seen_of_it(receipt: Receipt) -> None:
+    """Who sees more begins again: that its log was known to the end before says nothing."""
+    cursors = []
+    for n, (view, upto) in enumerate([(1, 9), (1, 5), (2, 3), (2, 4), (2, 2)]):
+        receipt.take(view=view, upto=upto, n=n)
+        met = heard.contacts(receipt.memory.state)[receipt.peer.id]
+        cursors.append((met.view, met.upto))
+
+    assert cursors == [(1, 9), (1, 9), (2, 3), (2, 4), (2, 4)]
 
 
 def test_a_number_with_two_meanings_ends_the_trust_in_an_epoch(receipt: Receipt) -> None:
