@@ -130,9 +130,13 @@ def _text(shown: "Row", settings: "Settings") -> "list[str]":
     if shown["peers"]:
         lines += ["", "PEER             CONTACT                         CLOCK     UP TO"]
         lines += [_peer(row, settings.now) for row in shown["peers"]]
-    for wait in shown["waits"]:
-        lines += ["", f"{wait['class']} waits for a lock until {moment(wait['until'])}"]
+    if shown["waits"]:
+        lines += ["", *[_wait(wait) for wait in shown["waits"]]]
     return lines
+
+
+def _wait(wait: "Row") -> str:
+    return f"{wait['class']} waits until {moment(wait['until'])} for the lock of {wait['path']}"
 
 
 def _daemon(found: "Row") -> "list[str]":

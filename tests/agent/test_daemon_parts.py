@@ -1469,6 +1469,14 @@ def test_runs_of_a_daemon_that_was_killed_are_lost(memory: Memory, tmp_path: Pat
     assert "lost" in told[1]
 
 
+def test_what_waits_for_a_lock_is_named() -> None:
+    waits = [{"path": path, "until": 0, "class": "up"} for path in ("main:/bin/a", "main:/bin/b")]
+    shown = {"daemon": None, "executor": None, "silent": False, "runs": [], "peers": []}
+    lines = status._text({**shown, "waits": waits}, Settings({}))
+
+    assert [line.rpartition(" ")[2] for line in lines[-3:]] == ["", "main:/bin/a", "main:/bin/b"]
+
+
 def test_why_it_does_not_listen_is_shown() -> None:
     network = {
         "pid": 1,
