@@ -1471,8 +1471,10 @@ def test_runs_of_a_daemon_that_was_killed_are_lost(memory: Memory, tmp_path: Pat
 
 def test_what_waits_for_a_lock_is_named() -> None:
     waits = [{"path": path, "until": 0, "class": "up"} for path in ("main:/bin/a", "main:/bin/b")]
-    shown = {"daemon": None, "executor": None, "silent": False, "runs": [], "peers": []}
-    lines = status._text({**shown, "waits": waits}, Settings({}))
+    shown = {
+        "daemon": None, "executor": None, "silent": False, "runs": [], "peers": [], "waits": waits
+    }  # fmt: skip
+    lines = status._text(shown, Settings({}))
 
     assert [line.rpartition(" ")[2] for line in lines[-3:]] == ["", "main:/bin/a", "main:/bin/b"]
 
