@@ -34,6 +34,7 @@ IN_A_ROW = 4  # messages to one peer before others have their turn
 CROWD = 512  # peers that are told of something before anything else has its turn
 HIDDEN = 64  # names that are looked through for what to write into the log
 LISTS = 64
+GLOBS = 1024  # lists of globs that are remembered
 NOTHING = Document(format=1, policy="", files=(), control=Control(), access=(), roles=())
 
 
@@ -220,12 +221,14 @@ class Hub:
         return _allowed(self.grants.of_sort(caller.peer, self.grants.sort("context", name)))
 
     def globs(self, texts: tuple[str, ...]) -> Globs:
-        """What TEXTS mean; the same object for the same ones."""
+        """What TEXTS mean; the same object for the same ones, if they are not many."""
         found = self._globs.get(texts)
         if found is None:
-            if len(self._globs) >= SCAN:
-                self._globs.clear()
-            found = self._globs[texts] = Globs(texts)
+            found = Globs(texts)
+            if sum(map(len, texts)) <= messages.LETTERS:  # what is larger weighs more, too
+                if len(self._globs) >= GLOBS:
+                    self._globs.clear()
+                self._globs[texts] = found
         return found
 
     def names_for(self, caller: Caller) -> list[str]:
@@ -268,7 +271,8 @@ class Hub:
     def behind(self, caller: Caller, cursor: Position, view: int) -> Position:
         """Where to begin for CALLER, who was left at CURSOR with VIEW."""
         if cursor > self.log.end:
-            self.rolled_back(caller.peer.key, cursor)
+            if self.log.end != START:  # else we were not told yet what there is
+                self.rolled_back(caller.peer.key, cursor)
             return START
         return cursor if view == caller.view else START
 

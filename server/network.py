@@ -40,6 +40,7 @@ DRAIN_SECONDS = 3.0
 RENEWED = 24 * 3600  # seconds before its end that a certificate is asked for again
 ASK_AGAIN = 30.0
 RESERVED_PART = 8  # of the sessions, at most, is kept for those whom we visit
+CLAIMS = 16  # of one peer that are passed on: another epoch in each
 OTHERS = ("cut", "session")  # what the door says that is no refusal
 
 
@@ -78,7 +79,7 @@ class Network:
         self._audit_timer: asyncio.TimerHandle | None = None
         self._lag = 0.0
         self._ticks = 0
-        self._rolled: set[tuple[str, int]] = set()
+        self._rolled: dict[str, set[int]] = {}  # what each peer says of our epochs
         self._tasks: set[asyncio.Task[None]] = set()
         self.limits = self._plain = limits
         self.auditor = Auditor(time.monotonic)
@@ -272,10 +273,10 @@ class Network:
 
     def rolled_back(self, peer: str, cursor: Position) -> None:
         """PEER has seen more of our log than there is."""
-        key = (peer, cursor[0])
-        if key in self._rolled or len(self._rolled) > 1024:
+        epochs = self._rolled.setdefault(peer, set())
+        if cursor[0] in epochs or len(epochs) >= CLAIMS:
             return
-        self._rolled.add(key)
+        epochs.add(cursor[0])
         self.executor.put(inside.RolledBack(peer=peer, epoch=cursor[0], seq=cursor[1]))
 
     # time

@@ -96,17 +96,19 @@ class Log:
 
     def _take(self, entry: Entry) -> None:
         """Put ENTRY in its place, and what it makes void out of it."""
-        before = self._of.get(entry.name, [])
-        stay = [other for other in before if not _voids(entry, other)]
-        if entry.kind == "cancel":
-            gone = [other.ends for other in before if _voids(entry, other)]
-            entry.ends = max(gone) if gone else entry.ends
-        for other in before:
-            if _voids(entry, other):
+        of = self._of.setdefault(entry.name, [])
+        last = not self._entries or self._entries[-1].position < entry.position
+        # an event that comes last takes no other's place; there may be thousands of its class
+        gone = [] if last and entry.kind == "event" else [it for it in of if _voids(entry, it)]
+        if gone:
+            if entry.kind == "cancel":
+                entry.ends = max(other.ends for other in gone)
+            for other in gone:
                 other.ends = 0.0
-                self._void += 1
-        self._of[entry.name] = [*stay, entry]
-        if not self._entries or self._entries[-1].position < entry.position:
+            of[:] = [other for other in of if other.ends]
+            self._void += len(gone)
+        of.append(entry)
+        if last:
             self._entries.append(entry)
         else:
             insort(self._entries, entry, key=_position)

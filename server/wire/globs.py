@@ -6,6 +6,9 @@ its length. Nothing here goes back, and nothing is a regular expression.
 """
 
 WILD = frozenset("*?")
+# what names have: a glob with anything else means none of them, and would cost for each character
+OF_NAMES = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:")
+PLAIN = {ord(char): None for char in WILD}
 
 
 class Globs:
@@ -24,7 +27,7 @@ class Globs:
         self._others = 0  # the same for characters that no glob names
         at = 0
         for text in texts:
-            if not WILD.isdisjoint(text):
+            if not WILD.isdisjoint(text) and OF_NAMES.issuperset(text.translate(PLAIN)):
                 at = self._add(text, at)
         self.cost = 1 + at // 1024  # of a step: how many times as much as with a few globs
         for char in self._steps:

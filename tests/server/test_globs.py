@@ -5,11 +5,14 @@ from __future__ import annotations
 import fnmatch
 import re
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.audit import Auditor
+from server.hub import Hub
 from server.wire.globs import Globs
 
 LETTERS = st.text(alphabet="ab_", max_size=12)
@@ -49,6 +52,23 @@ def test_they_mean_what_those_of_files_mean(texts: list[str], name: str) -> None
 
 def test_no_glob_means_nothing() -> None:
     assert not Globs(()).mean("a")
+
+
+def test_they_cost_little_memory_whatever_their_characters() -> None:
+    """64 globs of 255 characters are as many as a peer may ask for at once; each time others."""
+    hub = Hub(Auditor(time.monotonic), lambda: 0)
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 64 * 253)))
+    words = [text[at : at + 253] for at in range(0, len(text), 253)]
+    tracemalloc.start()
+    for n in range(10):
+        hub.globs(tuple(f"{word}?{n}" for word in words))
+        hub.globs(tuple("ab_" * 84 + f"{letter}{n}*" for letter in "cdefghijklmnopqrstuvwxyz"))
+    used, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert used < 100_000
+    assert peak < 2_000_000
+    assert hub.globs(("a*",)) is hub.globs(("a*",))
 
 
 def test_bombs_cost_no_more_than_the_length_of_a_name() -> None:

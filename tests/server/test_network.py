@@ -258,6 +258,27 @@ def test_a_cursor_beyond_the_log_is_reported(half: Half) -> None:
     assert half.hear(RolledBack) == RolledBack(peer=ALICE.id, epoch=EPOCH, seq=99)
 
 
+def test_what_one_peer_claims_of_our_log_takes_nobody_elses_place(half: Half) -> None:
+    half.own("a")
+    with half.client(ALICE) as alice:
+        for beyond in range(1, 40):
+            alice.ask(Pull(n=beyond, globs=ALL, epoch=EPOCH + beyond, after=1))
+    with half.client(BOB) as bob:
+        bob.ask(Pull(n=1, globs=ALL, epoch=EPOCH, after=7))
+
+    assert half.hear(RolledBack, lambda claim: claim.peer == BOB.id).seq == 7
+    assert len([it for it in half.heard if isinstance(it, RolledBack)]) == 16
+
+
+def test_before_the_log_is_known_nobody_is_said_to_be_beyond_it(half: Half) -> None:
+    with half.client(ALICE) as alice:
+        alice.ask(Pull(n=1, globs=ALL, epoch=EPOCH, after=1))
+        half.own("a")
+        alice.ask(Pull(n=2, globs=ALL, epoch=EPOCH, after=9))
+
+    assert half.hear(RolledBack).seq == 9
+
+
 # subscribing
 
 
