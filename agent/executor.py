@@ -115,7 +115,7 @@ class Executor:
             return
         batch = self.signer.look(identity, self.now())
         if batch is not None:
-            self._say_own(batch.epoch, batch.upto, batch.signed, afresh=False)
+            self._say_own((batch.epoch, batch.upto), batch.signed, afresh=False)
             for number, row in enumerate(batch.said, batch.upto - len(batch.said) + 1):
                 self._events("granted", name=row.name, kind=row.kind, epoch=batch.epoch, seq=number)
         if self.signer.waits:
@@ -270,9 +270,9 @@ class Executor:
             return False
         self._set, self._listen = True, self._place()
         self._certify()
+        self._say_all()  # before anybody is let in
         self.network.say(self.keys.message())
         self._grant()
-        self._say_all()
         self._told = None
         self.want()
         return True
@@ -306,20 +306,18 @@ class Executor:
         self._owes = not epoch or state.broken  # it cannot be read: later
         if self._owes:
             return
-        self._say_own(epoch, upto, [Signed(row[4], row[5]) for row in rows], afresh=True)
+        for at in range(0, len(rows) or 1, inside.BATCH):
+            part, last = rows[at : at + inside.BATCH], at + inside.BATCH >= len(rows)
+            # the end of the log is that of what was said of it, or peers would be told that
+            # there is nothing else up to there
+            end = (epoch, upto) if last else part[-1][:2]
+            self._say_own(end, [Signed(row[4], row[5]) for row in part], afresh=not at)
 
-    def _say_own(self, epoch: int, upto: int, said: list[Signed], *, afresh: bool) -> None:
-        """Say these signals, the last of which is UPTO or before it."""
-        if not self._set or not (epoch or said):
-            return
-        while True:
-            batch, said = said[: inside.BATCH], said[inside.BATCH :]
-            self.network.say(
-                inside.Own(epoch=epoch, upto=upto, signals=tuple(batch), afresh=afresh)
-            )
-            afresh = False
-            if not said:
-                return
+    def _say_own(self, end: tuple[int, int], said: list[Signed], *, afresh: bool) -> None:
+        """Say these signals, a message full of them, with which the log ends at END."""
+        if self._set:
+            epoch, upto = end
+            self.network.say(inside.Own(epoch=epoch, upto=upto, signals=tuple(said), afresh=afresh))
 
     def _stored(self, number: int) -> None:
         self.network.say(inside.Stored(n=number))
@@ -374,7 +372,10 @@ class Executor:
     def _rolled_back(self, message: inside.RolledBack) -> None:
         now = self.now()
         mine = self.signer.end(now)
-        if not mine[0] or (message.epoch, message.seq) <= mine:
+        if not mine[0]:  # it cannot be read: later
+            asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._rolled_back, message)
+            return
+        if (message.epoch, message.seq) <= mine:
             return
         label = self.keys.label(message.peer)
         reason = f"it has seen {message.epoch}/{message.seq}, our log ends at {mine[0]}/{mine[1]}"

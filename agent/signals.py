@@ -123,12 +123,18 @@ def end_of_log(state: "State", now: int) -> tuple[int, int]:
     return state.do(work, (0, 0))
 
 
-def next_epoch(state: "State", now: int) -> tuple[int, int]:
-    """Begin another epoch, later than all before; its end of the log."""
-    before, _ = end_of_log(state, now)
-    epoch = max(now, before + 1)
-    state.do(lambda db: db.execute("UPDATE log SET epoch = ?, seq = 0", (epoch,)), None)
-    return epoch, 0
+def next_epoch(state: "State", epoch: int) -> tuple[int, int]:
+    """Begin EPOCH, or one later than all before; its end of the log, (0, 0) if it cannot be."""
+
+    def work(db: "Connection") -> tuple[int, int]:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT OR IGNORE INTO log VALUES (1, ?, 0)", (epoch - 1,))
+        db.execute("UPDATE log SET epoch = max(?, epoch + 1), seq = 0", (epoch,))
+        found: tuple[int, int] = db.execute("SELECT epoch, seq FROM log").fetchone()
+        db.execute("COMMIT")
+        return found
+
+    return state.do(work, (0, 0))
 
 
 def sealed(

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from contextlib import suppress
 
 from agent import heard, signals
+from server.wire import inside
 from server.wire.keys import digest, fingerprint
 from server.wire.messages import Signed
 from server.wire.signals import LONGEST_CHAIN, BadSignal, Cause, Signal, read, sign
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from server.wire.keys import Identity
 
 MINUTE = 60.0
-AT_ONCE = 512  # signals in one transaction: others wait for it
+AT_ONCE = inside.BATCH  # signals in one transaction, for which others wait, and in one message
 SOON = 0.001  # seconds
 A_CLASS, ALL = 6, 60  # signals a minute that runs may grant which a signal started
 
@@ -41,6 +42,7 @@ class Signer:
         self._audit = ground.audit
         self._log = ground.log
         self._end: tuple[int, int] | None = None  # of the log: only we write it
+        self._next = 0  # an epoch that has to begin, 0 if none
         self._rates = Rates(MINUTE, A_CLASS, ALL)  # of runs that a signal started
         self._surplus = 0
         self.own: frozenset[bytes] = frozenset()  # the digests of our keys, old ones too
@@ -48,15 +50,17 @@ class Signer:
 
     def end(self, now: int) -> tuple[int, int]:
         """Epoch and last number of the log; (0, 0) if it cannot be read."""
-        if self._end is None:
-            found = signals.end_of_log(self._memory.lasting, now)
-            self._end = found if found[0] else None
-            return found
-        return self._end
+        if self._end is not None:
+            return self._end
+        state, epoch = self._memory.lasting, self._next
+        found = signals.next_epoch(state, epoch) if epoch else signals.end_of_log(state, now)
+        if found[0]:
+            self._end, self._next = found, 0
+        return found
 
-    def next_epoch(self, now: int) -> None:
-        """Begin another epoch."""
-        self._end = signals.next_epoch(self._memory.lasting, now)
+    def next_epoch(self, epoch: int) -> None:
+        """Begin EPOCH, or a later one, as soon as it can be written: nothing is signed before."""
+        self._end, self._next = None, epoch
 
     def look(self, identity: "Identity", now: int) -> Batch | None:
         """Sign what runs have said by NOW; None if there is nothing."""
@@ -66,6 +70,7 @@ class Signer:
             return None
         epoch, upto = self.end(now)
         if not epoch:
+            self.waits = 1.0
             return None
         batch = Batch(epoch, upto)
         sealed: list[tuple[int, int, bytes, bytes]] = []

@@ -40,6 +40,7 @@ from agent.executor import CLAIMS, Executor
 from agent.granted import Policy
 from agent.ground import Ground
 from agent.memory import Memory
+from agent.network import Pipe
 from agent.notify import Notify
 from agent.options import Settings
 from agent.runs import Runs, Terms
@@ -652,6 +653,67 @@ def test_a_peer_is_believed_once_an_hour_that_our_log_was_put_back(
 
     assert asyncio.run(claimed()) == [NOW, NOW + 1001]
     assert [line["decision"] for line in told.events("rollback")] == ["epoch", "no", "no"]
+
+
+def test_nothing_is_signed_before_an_epoch_that_has_to_begin(
+    memory: Memory, tmp_path: Path
+) -> None:
+    """The numbers of the one before are known to who claims that our log was put back."""
+    grant(memory, "a")
+    signer = Signer(ground(memory))
+    signer.end(NOW)
+    with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        signer.next_epoch(NOW + 1000)
+        assert signer.end(NOW) == (0, 0)
+        assert signer.look(Identity.new(), NOW) is None
+        other.execute("ROLLBACK")
+
+    memory._broken_at = 1.0  # long ago
+    batch = signer.look(Identity.new(), NOW)
+
+    assert batch is not None
+    assert (batch.epoch, batch.upto) == (NOW + 1000, 1)
+
+
+def test_a_long_log_is_told_before_anybody_is_let_in_and_never_as_longer_than_told(
+    own: Keys, memory: Memory
+) -> None:
+    """Who is told that there is nothing else up to its end does not ask for what comes later."""
+    for _ in range(1100):
+        grant(memory, "a")
+
+    async def hello() -> list[inside.Message]:
+        made = executor(memory, Heard(), os.path.dirname(own.path))
+        made._policy.grants = b"{}"
+        made.keys.look()
+        assert made.keys.identity is not None
+        while made.signer.look(made.keys.identity, NOW):
+            pass
+        ours, theirs = socket.socketpair()
+        made.network._pipe = pipe = Pipe(print, print)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: pipe, ours)
+        made._hello(inside.Hello(static=bytes(32)))
+        told: list[inside.Message] = []
+        data = b""
+        while not told or not isinstance(told[-1], inside.Wanted):
+            data += await asyncio.to_thread(theirs.recv, 1 << 20)
+            while len(data) >= 4 + int.from_bytes(data[:4]) > 4:
+                size = int.from_bytes(data[:4])
+                told.append(inside.from_executor.decode(data[4 : 4 + size]))
+                data = data[4 + size :]
+        theirs.close()
+        pipe.transport.abort() if pipe.transport else None
+        return told
+
+    told = asyncio.run(hello())
+
+    said = [it for it in told if isinstance(it, inside.Own)]
+    assert [(it.upto, len(it.signals), it.afresh) for it in said] == [
+        (512, 512, True), (1024, 512, False), (1100, 76, False)
+    ]  # fmt: skip
+    kinds = [type(it) for it in told]
+    assert kinds == [inside.Setup, *[inside.Own] * 3, inside.Trust, inside.Granted, inside.Wanted]
 
 
 def test_few_peers_in_all_are_believed_in_an_hour() -> None:
