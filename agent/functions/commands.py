@@ -1,5 +1,7 @@
 """Functions that run programs: their output, whether they succeed, what modules say."""
 
+import re
+
 from agent import modules
 from agent.functions.data_files import content
 from agent.functions.files import isexecutable
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _LIMIT = 100 * 1024 * 1024  # octets of output
 _BLANK = " \t\n\r\v\f"
+_AFTER_NUL = re.compile(rb"\0[^\n]*")
 
 
 def _startable(ctx: "Context", function: str, command: str, shell: str) -> bool:
@@ -51,11 +54,12 @@ def _run(ctx: "Context", function: str, command: str, shell: str, output: str) -
 
 
 def _heard(finished: "Finished", output: str) -> str:
-    """What a program wrote to where OUTPUT says, without the blanks at its end."""
+    """What a program wrote to where OUTPUT says, without the blanks at its end.
+
+    No line goes on after a byte 0.
+    """
     said = finished.err if output == "stderr" else finished.out
-    return values.text(b"\n".join([line.partition(b"\0")[0] for line in said.split(b"\n")])).rstrip(
-        _BLANK
-    )
+    return values.text(_AFTER_NUL.sub(b"", said)).rstrip(_BLANK)
 
 
 def execresult(ctx: "Context", command: str, shell: str, output: str = "both") -> str:

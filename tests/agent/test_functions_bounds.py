@@ -365,6 +365,12 @@ def test_a_pipe_is_not_waited_for(world: World, tmp_path: Path) -> None:
 # programs without an end
 
 
+def test_all_that_is_kept_of_endless_output_is_taken(world: World) -> None:
+    found = world.call("execresult", "/usr/bin/yes", "noshell")
+
+    assert len(found) == commands._LIMIT - 1
+
+
 def test_a_program_that_talks_for_ever_is_left(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
