@@ -238,6 +238,11 @@ def _keys(value: Any) -> bool:
 
 KNOWN: tuple[Known, ...] = (
     Known("", r"JSON is written with \u00XX for an octet since 3.28", _escapes),
+    Known(
+        r"\w\(.*storejson\(.*[^\x00-\x7f]",
+        r"another function makes something of JSON in which 3.28 writes \u00XX",
+        lambda it, ours: not {"UNDEF", "DEAD"} & {str(it), str(ours)},
+    ),
     Known("findfiles|search_up", "another engine for globs since 3.24", _globs),
     Known("(?i)yaml", "a document that is empty, or no UTF-8, crashes 3.21", _dead),
     Known("expandrange", "a step too small or too large is no longer fatal in 3.28", _dead),
