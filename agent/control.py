@@ -147,6 +147,8 @@ def opened(
         except (FileNotFoundError, ConnectionRefusedError):
             there = False
         except OSError as error:
-            reason = error.strerror or error  # of a path that is too long there is no number
-            raise OSError(f"'{path}': {reason}") from None
+            if error.errno is None:  # the path is too long
+                raise OSError(f"'{path}': {error}") from None
+            error.filename = path
+            raise
         yield sock if there else None
