@@ -71,7 +71,7 @@ class Executor:
         self.address = ("", 0)  # where it listens
         self.keys = Keys(ground)
         self.signer = Signer(ground)
-        self.receiver = Receiver(ground, self._stored, wake)
+        self.receiver = Receiver(ground, self._stored, self._missed, wake)
         self.network = Network(ground, self._heard, self._gone, first)
         self.contacts = Contacts(ground, self.keys)
         self.admission = Admission(ground, self.keys, self.network.say)
@@ -79,7 +79,7 @@ class Executor:
             inside.Hello: self._hello,
             inside.Ready: self._readied,
             inside.Received: self._received,
-            inside.Contact: self.contacts.contact,
+            inside.Contact: self._contact,
             inside.Visited: self.contacts.visited,
             inside.Enrol: self.admission.enrol,
             inside.Learnt: self.admission.learnt,
@@ -322,6 +322,9 @@ class Executor:
     def _stored(self, number: int) -> None:
         self.network.say(inside.Stored(n=number))
 
+    def _missed(self, peer: str) -> None:
+        self.network.say(inside.Again(peer=peer))
+
     # what we are told
 
     def _heard(self, message: inside.FromNetwork) -> None:
@@ -360,6 +363,11 @@ class Executor:
         self.receiver.take(message, self.keys.trust, now)
         skew = message.clock - now if message.clock else message.skew
         self.contacts.skewed(message.peer, skew)
+
+    def _contact(self, message: inside.Contact) -> None:
+        if message.live:
+            self.receiver.begun(message.peer)
+        self.contacts.contact(message)
 
     def _joined(self, message: inside.Joined) -> None:
         self.admission.joined(message)

@@ -1,5 +1,7 @@
 """What peers say comes in here: verified, kept, and only then acknowledged (SIGNALS.md §4)."""
 
+from collections import deque
+
 from agent import heard, inbox
 from policy import regexp
 
@@ -18,21 +20,27 @@ MOST_HELD = 256  # batches, while nothing can be kept
 
 
 class Receiver:
-    """Keeps what peers say. STORED gets the number of what is on disk, WAKE why a run is due."""
+    """Keeps what peers say. STORED gets the number of what is on disk, AGAIN a peer that has to
+    say it again, WAKE why a run is due."""
 
     def __init__(
-        self, ground: "Ground", stored: "Callable[[int], None]", wake: "Callable[[str], None]"
-    ) -> None:
+        self, ground: "Ground", stored: "Callable[[int], None]", again: "Callable[[str], None]",
+        wake: "Callable[[str], None]",
+    ) -> None:  # fmt: skip
         self._memory = ground.memory
         self._log = ground.log
         self._audit = ground.audit
         self._tell = ground.events
         self._stored = stored
+        self._again = again
         self._wake = wake
-        self._held: list[tuple[Received, Peer, int]] = []
+        self._held: deque[tuple[Received, Peer, int]] = deque()
+        self._missed: set[str] = set()  # peers of whom something could not be held
 
     def take(self, message: "Received", trust: "Trust", now: int) -> None:
         """Keep what MESSAGE brings, if its peer is trusted by NOW, in milliseconds."""
+        if message.peer in self._missed:
+            return  # what is kept of it now would hide what is missing before
         peer = trust.peers.get(message.peer)
         if peer is None or not peer.key or trust.judge(peer.key, now // 1000) is None:
             self._audit(
@@ -41,8 +49,17 @@ class Receiver:
             )  # fmt: skip
             return
         kept = not self._held and self._kept(message, peer, trust, now)
-        if not kept and len(self._held) < MOST_HELD:  # others come again: nobody acknowledged them
+        if kept:
+            return
+        if len(self._held) < MOST_HELD:
             self._held.append((message, peer, now))
+            return
+        self._missed.add(peer.id)
+        self._again(peer.id)
+
+    def begun(self, peer: str) -> None:
+        """The session with PEER begins where the last one was left: nothing is missing."""
+        self._missed.discard(peer)
 
     def again(self, trust: "Trust", now: int) -> None:
         """Try once more to keep what could not be kept."""
@@ -51,11 +68,12 @@ class Receiver:
             judged = trust.judge(peer.key, now // 1000)
             if judged is not None and not self._kept(message, peer, trust, at):
                 return
-            self._held.pop(0)
+            self._held.popleft()
 
     def lost(self) -> None:
         """Nobody waits any more for what could not be kept."""
         self._held.clear()
+        self._missed.clear()
 
     def _kept(self, message: "Received", peer: "Peer", trust: "Trust", now: int) -> bool:
         """Whether MESSAGE of PEER, which came at NOW, is on disk.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.access import Decision, Grants, Sort
 from server.grants import Control, Document
-from server.names import Names
+from server.names import THREADS, Names
 from server.signals import START, Log, Position
 from server.who import Peer
 from server.wire import messages
@@ -105,6 +105,7 @@ class Hub:
         self._digest = b""
         self._labels: frozenset[str] = frozenset()
         self._hosts_matter = False
+        self._refreshing = False  # whether host names are looked up again
         self._globs: dict[tuple[str, ...], Globs] = {}
         self._sorted: tuple[Grants, list[str]] | None = None  # what the next two are of
         self._of_sort: dict[Sort, list[str]] = {}
@@ -129,16 +130,17 @@ class Hub:
         if caller.waits is not None:
             caller.waits.cancel()
 
-    def _peer(self, visit: Visit) -> Peer:
-        """Who VISIT is with, as far as is known now."""
+    def _peer(self, visit: Visit, before: tuple[str, ...] = ()) -> Peer:
+        """Who VISIT is with, as far as is known now; BEFORE are the host names that it had."""
         who = visit.session.peer
         known = self.trust.get(who.id)
-        hosts = self.names.known(who.address) if self._hosts_matter else None
-        return Peer(who.id, (who.address,), hosts or (), (known.label if known else who.label,))
+        hosts = self.names.known(who.address) if self._hosts_matter else ()
+        hosts = before if hosts is None else hosts
+        return Peer(who.id, (who.address,), hosts, (known.label if known else who.label,))
 
     def _look(self, caller: Caller) -> None:
         """Settle who CALLER is and what its view is, as far as that is known now."""
-        caller.peer = self._peer(caller.visit)
+        caller.peer = self._peer(caller.visit, caller.peer.hosts)
         self._visible.pop(caller, None)
         address = caller.visit.session.peer.address
         caller.settled = not self._hosts_matter or self.names.known(address) is not None
@@ -148,6 +150,29 @@ class Hub:
         """Have the host names of CALLER known."""
         await self.names.of(caller.visit.session.peer.address)
         self._reconsider([caller], self.grants)
+
+    def stale(self) -> list[Caller]:
+        """Who is told of what it does not ask for, by host names that are to be looked up again;
+        nobody while that is done."""
+        if not self._hosts_matter or self._refreshing:
+            return []
+        return [
+            caller for caller in self.callers.values()
+            if (caller.subscriptions or caller.waits is not None)
+            and self.names.known(caller.visit.session.peer.address) is None
+        ]  # fmt: skip
+
+    async def refresh(self, callers: list[Caller]) -> None:
+        """Have the host names of CALLERS looked up again, of a few at a time."""
+        self._refreshing = True
+        try:
+            for at in range(0, len(callers), THREADS):
+                some = callers[at : at + THREADS]
+                found = {caller.visit.session.peer.address for caller in some}
+                await asyncio.gather(*[self.names.of(address) for address in found])
+                self._reconsider(some, self.grants)
+        finally:
+            self._refreshing = False
 
     def _view(self, peer: Peer) -> int:
         what = repr((peer.key, peer.addresses, peer.hosts, peer.labels)).encode()

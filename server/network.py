@@ -191,6 +191,10 @@ class Network:
         """Something received is on disk."""
         self.outgoing.stored(stored.n)
 
+    def again(self, again: inside.Again) -> None:
+        """Something received could not be kept."""
+        self.outgoing.again(again.peer)
+
     def answered(self, answered: inside.Answered) -> None:
         """A question was answered."""
         self.executor.answered(answered)
@@ -292,6 +296,9 @@ class Network:
             self.hub.log.sweep(time.monotonic())
             self._renew(now)
         self.porter.cut_off()
+        stale = self.hub.stale()
+        if stale:
+            self._do(self.hub.refresh(stale))
         self._hand_on()
         self._loop.call_at(now + TICK_SECONDS, self._tick, now + TICK_SECONDS)
 
@@ -330,6 +337,7 @@ TAKEN: dict[type[Message], Any] = {
     inside.Own: Network.own,
     inside.Wanted: Network.wanted,
     inside.Stored: Network.stored,
+    inside.Again: Network.again,
     inside.Answered: Network.answered,
     inside.Report: Network.report,
     inside.Drain: Network.drain,

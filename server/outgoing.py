@@ -106,6 +106,12 @@ class Outgoing:
         if visit is not None:
             visit.nudge()
 
+    def again(self, peer: str) -> None:
+        """What PEER said could not be kept: it has to say it again."""
+        visit = self.visits.get(peer)
+        if visit is not None:
+            visit.leave("what it says cannot be kept")
+
     def pass_on(self, visit: Outbound, said: messages.Signals, session: SigwireSession) -> int:
         """Hand what a peer SAID to the executor; the number by which it will be `stored`."""
         self._number += 1

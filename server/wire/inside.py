@@ -121,6 +121,12 @@ class Stored(Message, frozen=True, tag="stored"):
     n: int
 
 
+class Again(Message, frozen=True, tag="again"):
+    """What PEER said could not be kept: end its session, and begin anew where it was left."""
+
+    peer: str
+
+
 class Answered(Message, frozen=True, tag="answered"):
     """What the question N came to: a label, "" for no."""
 
@@ -277,7 +283,7 @@ class Gone(Message, frozen=True, tag="gone"):
 
 
 FromExecutor: TypeAlias = (
-    Setup | Granted | Trust | Own | Wanted | Stored | Answered | Report | Drain | Descriptor
+    Setup | Granted | Trust | Own | Wanted | Stored | Again | Answered | Report | Drain | Descriptor
 )
 FromNetwork: TypeAlias = (
     Hello | Ready | Received | Contact | Visited | Enrol | Learnt | Joined | Succeed | RolledBack

@@ -314,9 +314,10 @@ class Receipt:
         self.trust = receiving_trust({entry.id: entry})
         self.heard = Heard()
         self.stored: list[int] = []
+        self.again: list[str] = []
         self.woken: list[str] = []
         self.receiver = receiving.Receiver(
-            ground(memory, self.heard), self.stored.append, self.woken.append
+            ground(memory, self.heard), self.stored.append, self.again.append, self.woken.append
         )
         heard.ask(memory.state, [("Host1", "did_.*", self.peer.id)], NOW)
 
@@ -586,6 +587,28 @@ def test_what_cannot_be_kept_is_not_acknowledged_until_it_is(
     receipt.receiver.again(receipt.trust, NOW + 1000)
 
     assert (receipt.stored, receipt.live()) == ([1, 2], ["did_it", "did_more"])
+
+
+def test_nothing_is_kept_behind_what_could_not_be_held(
+    receipt: Receipt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its log would be left behind what is missing, which nobody would ask for again."""
+    monkeypatch.setattr(receiving, "MOST_HELD", 1)
+    with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        receipt.take(receipt.signal("did_1"), n=1, upto=1)
+        receipt.take(receipt.signal("did_2", seq=2), n=2, upto=2)
+        other.execute("ROLLBACK")
+    receipt.memory._broken_at = 1.0  # long ago
+    receipt.receiver.again(receipt.trust, NOW + 1000)
+    receipt.take(receipt.signal("did_3", seq=3), n=3, upto=3)
+    assert (receipt.stored, receipt.again) == ([1], [receipt.peer.id])
+    assert heard.contacts(receipt.memory.state)[receipt.peer.id].upto == 1
+
+    receipt.receiver.begun(receipt.peer.id)
+    receipt.take(receipt.signal("did_2", seq=2), n=4, upto=2)
+
+    assert (receipt.stored, receipt.live()) == ([1, 4], ["did_1", "did_2"])
 
 
 def test_what_came_before_we_started_is_a_reason_for_a_run(receipt: Receipt) -> None:

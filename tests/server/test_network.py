@@ -659,6 +659,51 @@ def test_host_names_count_when_they_are_known(monkeypatch: pytest.MonkeyPatch) -
     assert looked == ["127.0.0.1"]
 
 
+def confirming(monkeypatch: pytest.MonkeyPatch, kept: float) -> list[str]:
+    """The names that the DNS gives, each of which is remembered for KEPT seconds."""
+    found = ["a.example.com"]
+    monkeypatch.setattr("server.names.confirmed", lambda address: tuple(found))
+    monkeypatch.setattr("server.names.KEPT", kept)
+    return found
+
+
+def test_who_is_subscribed_is_known_by_name_when_policy_comes_to_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    confirming(monkeypatch, 300.0)
+    with Half() as half:
+        half.trusts(trusted(ALICE, "alice"))
+        half.grants(grant("a"))
+        half.own("a", "b")
+        with half.client(ALICE) as alice:
+            assert seen(alice.ask(Subscribe(n=1, globs=ALL))) == ["a"]
+            half.grants(grant("a"), grant("b", admit_hostnames=[".example.com"]))
+            assert told(alice) == []  # its name is not known yet
+
+            assert told(alice) == ["a", "b"]
+
+
+def test_a_name_that_was_confirmed_holds_until_it_is_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = confirming(monkeypatch, 0.05)
+    with Half() as half:
+        half.trusts(trusted(ALICE, "alice"))
+        half.grants(grant(admit_hostnames=[".example.com"]))
+        half.own("a")
+        with half.client(ALICE) as alice:
+            assert seen(alice.ask(Subscribe(n=1, globs=ALL))) == ["a"]
+            time.sleep(0.1)
+            half.trusts(trusted(ALICE, "alice"), trusted(BOB, "bob"))
+            half.own("b")
+            assert told(alice) == ["b"]
+            found.clear()
+            assert told(alice) == []  # another view
+
+            half.own("c")
+            assert listed(alice) == ()
+
+
 def test_the_dns_is_not_asked_if_labels_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.names.confirmed", lambda address: 1 / 0)
     with Half() as half:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from server.outgoing import LAST, Pause, longest
-from server.wire import messages
+from server.wire import inside, messages
 from server.wire.handshake import TOKEN
 from server.wire.inside import (
     Answered,
@@ -33,7 +33,6 @@ from tests.server.hosts import Host, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from server.wire import inside
     from server.wire.serving import Visit
 
 ALL = ("*",)
@@ -208,6 +207,18 @@ def test_what_was_not_stored_comes_again() -> None:
         assert received(down, store=False) == ["a"]
         proxy.cut()
 
+        assert received(down) == ["a"]
+
+
+def test_what_could_not_be_kept_comes_again() -> None:
+    with pair() as (up, down):
+        up.own("a")
+        want(down, up)
+        assert received(down, store=False) == ["a"]
+        down.tell(inside.Again(peer=up.identity.id))
+
+        gone = down.hear(Contact, lambda contact: not contact.live)
+        assert gone.reason == "what it says cannot be kept"
         assert received(down) == ["a"]
 
 
