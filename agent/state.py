@@ -95,7 +95,7 @@ class State:
     does not jump; LOG takes a level and a text."""
 
     __slots__ = (
-        "_db", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_saw", "_seen", "_stamps",
+        "_db", "_file", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_saw", "_seen", "_stamps",
         "broken",
     )  # fmt: skip
 
@@ -108,6 +108,7 @@ class State:
         self._now = now
         self._monotonic = begun or time.monotonic()
         self._db: Connection | None = None
+        self._file: tuple[int, int] | None = None  # which one is open
         self._pid = 0
         self._stamps: dict[bytes, int] = {}
         self._kept: dict[bytes, int] = {}
@@ -402,7 +403,13 @@ class State:
             return self._db
         self._pid = os.getpid()
         self._db = _opened(self._path)
+        self._file = _which(self._path)
         return self._db
+
+    @property
+    def moved(self) -> bool:
+        """Whether what is open is not what is called so any more."""
+        return self._db is not None and self._file != _which(self._path)
 
     def _give_up(self, reason: str) -> None:
         """Go on without a memory."""
@@ -413,10 +420,13 @@ class State:
             self._db = None
 
     def _set_aside(self) -> None:
-        """Move a file that cannot be read out of the way."""
+        """Move a file that cannot be read out of the way, unless somebody did so already."""
+        moved = self.moved
         if self._db is not None:
             self._db.close()
             self._db = None
+        if moved:
+            return
         aside = f"{self._path}.corrupt.{self.clock()}"
         os.rename(self._path, aside)
         for suffix in ("-wal", "-shm"):
@@ -427,6 +437,15 @@ class State:
             f"state file '{self._path}' is corrupt: it is kept as '{aside}' and a new one begins, "
             "so locks, persistent classes and what was seen of files are forgotten",
         )
+
+
+def _which(path: str) -> tuple[int, int] | None:
+    """Which file is at PATH now, None if none is."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _persisted(name: str, minutes: int, timer: str, left: int | None, *, fixed: bool) -> str:
@@ -456,9 +475,14 @@ def _there(path: str) -> bool:
 
 
 def _opened(path: str) -> "Connection":
-    """The file at PATH, made if it is not there, its tables as this version wants them."""
+    """The file at PATH, made if it is not there, its tables as this version wants them.
+
+    Raises OSError, too, if others can put another one in its place: it says what to run again, and
+    which signals came.
+    """
     import _sqlite3
 
+    _safe(os.path.dirname(path))
     if not os.path.exists(path):
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         # SQLite would make it readable for others; what it makes beside it follows its mode
@@ -470,6 +494,16 @@ def _opened(path: str) -> "Connection":
     if version != len(SCHEMA):
         _upgrade(db)
     return db
+
+
+def _safe(directory: str) -> None:
+    """Raise OSError if others can change what is in DIRECTORY."""
+    try:
+        found = os.stat(directory)
+    except FileNotFoundError:
+        return  # it will be ours
+    if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
+        raise OSError(f"'{directory}' can be changed by others: chmod 700")
 
 
 def _version(db: "Connection") -> int:

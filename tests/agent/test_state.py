@@ -72,6 +72,31 @@ def test_nobody_else_may_read_it(state: Callable[..., State], tmp_path: Path) ->
     one.close()
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_what_others_can_replace_is_not_believed(
+    state: Callable[..., State], tmp_path: Path, lines: Lines, mode: int
+) -> None:
+    """It says which signals have come, and so which commands run."""
+    one = state()
+    one.commit(KEY, NOW)
+    one.close()
+    (tmp_path / "state").chmod(mode)
+
+    assert state().locks() == {}
+    assert "can be changed by others: chmod 700" in lines[0][1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a directory away")
+def test_what_belongs_to_somebody_else_is_not_believed(
+    state: Callable[..., State], tmp_path: Path, lines: Lines
+) -> None:
+    state().commit(KEY, NOW)
+    os.chown(tmp_path / "state", 65534, 65534)
+
+    assert state().locks() == {}
+    assert "can be changed by others" in lines[0][1]
+
+
 def test_a_link_in_its_place_is_not_followed(
     state: Callable[..., State], tmp_path: Path, lines: Lines
 ) -> None:
@@ -132,6 +157,21 @@ def test_a_corrupt_file_is_set_aside(
     assert state().locks() == {KEY: NOW}
     assert [level for level, _ in lines] == ["error"]
     assert len(list(path.parent.glob("agent.db.corrupt.*"))) == 1
+
+
+def test_a_file_that_another_run_has_set_aside_is_not_set_aside_twice(
+    state: Callable[..., State], tmp_path: Path
+) -> None:
+    """What is called so by then is a good one."""
+    one, other = state(), state()
+    one.commit(KEY, NOW)
+    other._set_aside()
+    other.commit(KEY, NOW + 7)
+
+    one._set_aside()
+
+    assert one.locks() == {KEY: NOW + 7}
+    assert len([*(tmp_path / "state").glob("agent.db.corrupt.*")]) <= 3  # with -wal and -shm
 
 
 def test_without_a_place_for_it_the_run_goes_on(lines: Lines) -> None:
