@@ -74,6 +74,10 @@ class Memory:
 
     def changed(self) -> bool:
         """Whether somebody else has written since this was asked last; called twice a second."""
+        if self._state.moved:  # set aside by a run, or put back by somebody
+            self._log("warning", f"'{self._path}' is another file now: it is opened again")
+            self._state.close()
+            self._state = self._opened()
         self.pay()
 
         def version(db: "Connection") -> int:

@@ -95,8 +95,8 @@ class State:
     does not jump; LOG takes a level and a text."""
 
     __slots__ = (
-        "_db", "_file", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_saw", "_seen", "_stamps",
-        "broken",
+        "_db", "_file", "_kept", "_log", "_monotonic", "_now", "_path", "_pid", "_saw", "_seen",
+        "_stamps", "broken",
     )  # fmt: skip
 
     def __init__(
