@@ -6,7 +6,7 @@ from agent import heard, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from agent.heard import Incoming, Met
     from agent.state import State
@@ -67,6 +67,29 @@ def origin(one: "Signed") -> bytes | None:
         return None
 
 
+def by_key(
+    peer: "Peer", peers: "Mapping[str, Peer]", batch: "tuple[Signed, ...]"
+) -> "list[tuple[Peer, tuple[Signed, ...]]]":
+    """What of BATCH each key of PEER said, those that it had before first; PEERS are all.
+
+    What was said under a key before is kept as said under that one: it may be known so already.
+    """
+    before = [one for one in peers.values() if one.successor == peer.id and one.key]
+    found = []
+    for old in before if batch else ():
+        older = tuple([one for one in batch if origin(one) == old.key])
+        batch = tuple([one for one in batch if origin(one) != old.key])
+        if older:
+            found.append((old, older))
+    return [*found, (peer, batch)]
+
+
+def where(state: "State", peer: str) -> tuple[int, int, int]:
+    """Where the log of PEER was left: epoch, number, view."""
+    met = heard.contacts(state).get(peer)
+    return (met.epoch, met.upto, met.view) if met is not None else (0, 0, 0)
+
+
 def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", seconds: float) -> None:
     """Ask PEER for what it has said since it was last asked, and keep it.
 
@@ -79,7 +102,7 @@ def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", second
     epoch, after, view = (met.epoch, met.upto, met.view) if met is not None else (0, 0, 0)
     end = monotonic() + LONGEST_PULL
     with visit(store, peer, seconds=seconds) as client:
-        public, skew = client.proved.identity, client.proved.skew
+        skew, peers = client.proved.skew, store.trust().peers
         while True:
             question = messages.Pull(
                 n=client.number(), globs=("*",), epoch=epoch, after=after, view=view
@@ -88,13 +111,16 @@ def pull(state: "State", store: "Store", peer: "Peer", met: "Met | None", second
             if not isinstance(said, messages.Signals):
                 raise Cut("it does not tell its signals")
             now = state.milliseconds()
-            mine = [one for one in said.signals if origin(one) in (public, None)]
-            batch = verify(public, mine, said.clock or now + skew, now)
-            if batch.bad:
-                raise Cut(f"a signal that is none: {batch.bad[0]}")
             cursor = (said.epoch, said.upto, said.view)
-            if heard.receive(state, peer.id, batch.keep, cursor, now) is None:
-                raise Cut("what it said cannot be kept")
+            for one, part in by_key(peer, peers, said.signals):
+                key = one.key or client.proved.identity
+                mine = [it for it in part if origin(it) in (key, None)]
+                batch = verify(key, mine, said.clock or now + skew, now)
+                if batch.bad:
+                    raise Cut(f"a signal that is none: {batch.bad[0]}")
+                at = cursor if one is peer else where(state, one.id)
+                if heard.receive(state, one.id, batch.keep, at, now) is None:
+                    raise Cut("what it said cannot be kept")
             if not said.more:
                 break
             if monotonic() > end or (said.view == view and cursor[:2] <= (epoch, after)):

@@ -76,23 +76,13 @@ class Receiver:
         self._missed.clear()
 
     def _kept(self, message: "Received", peer: "Peer", trust: "Trust", now: int) -> bool:
-        """Whether MESSAGE of PEER, which came at NOW, is on disk.
-
-        What PEER said under a key before is kept as said under that one: it is known so already.
-        """
+        """Whether MESSAGE of PEER, which came at NOW, is on disk."""
         theirs = message.clock or now + message.skew
         cursor = (message.epoch, message.upto, message.view)
-        mine = message.signals
-        before = [one for one in trust.peers.values() if one.successor == peer.id and one.key]
-        for old in before if mine else ():
-            older = tuple([one for one in mine if inbox.origin(one) == old.key])
-            mine = tuple([one for one in mine if one not in older])
-            if older and not self._written(
-                old, inbox.verify(old.key, older, theirs, now), None, now
-            ):
+        for one, said in inbox.by_key(peer, trust.peers, message.signals):
+            batch = inbox.verify(one.key, said, theirs, now)
+            if not self._written(one, batch, cursor if one is peer else None, now):
                 return False
-        if not self._written(peer, inbox.verify(peer.key, mine, theirs, now), cursor, now):
-            return False
         self._stored(message.n)
         return True
 
@@ -109,10 +99,8 @@ class Receiver:
         edges = {(one.epoch, one.first) for one in batch.keep if one.first != one.seq}
         renewed = heard.alive(self._memory.state, now, peer.id, edges)
         state = self._memory.lasting
-        if cursor is None:
-            met = heard.contacts(state).get(peer.id)
-            cursor = (met.epoch, met.upto, met.view) if met is not None else (0, 0, 0)
-        found = heard.receive(state, peer.id, batch.keep, cursor, now)
+        at = cursor or inbox.where(state, peer.id)
+        found = heard.receive(state, peer.id, batch.keep, at, now)
         if found is None:
             return False
         fresh = found.fresh

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SCHEDULE = "schedule"
 SHELL = "/bin/sh"
+REASONS = 16  # for one run that are told apart: peers may have thousands
 KILL_SECONDS = 5.0  # between asking a run to end and ending it
 RETRIES = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds, after a run for a signal that was killed
 ORPHANS = 16  # runs that are over whose children may still say something
@@ -83,7 +84,9 @@ class Runs:
 
     def want(self, why: str, *, woken: bool = False) -> None:
         """See to it that a run begins from now on: at once, or when the present one ends."""
-        self._asked[why] = woken
+        if why != SCHEDULE and why not in self._asked and len(self._asked) >= REASONS:
+            why = "and more"
+        self._asked[why] = woken or self._asked.get(why, False)
         if self.current is None:
             self._start()
 

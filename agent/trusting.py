@@ -83,7 +83,7 @@ class Keys:
         """What to show the peer with this id at the first visit, b"" if nothing."""
         try:
             return self.store().token(peer)
-        except (BadKey, OSError, ValueError, KeyError) as error:
+        except (BadKey, OSError) as error:
             self._complain(f"the invitation of '{self.label(peer)}'", error)
             return b""
 

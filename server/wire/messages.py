@@ -12,7 +12,7 @@ Name: TypeAlias = Annotated[str, Meta(max_length=255)]
 Glob: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Globs: TypeAlias = Annotated[tuple[Glob, ...], Meta(max_length=64)]
 Value: TypeAlias = Annotated[bytes, Meta(max_length=48 * 1024)]
-Code: TypeAlias = Annotated[str, Meta(pattern="^[a-z_]{1,32}$")]
+Code: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
 
 
 LETTERS = 256  # of globs, which weigh as much as a question

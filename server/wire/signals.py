@@ -18,7 +18,7 @@ LARGEST_BODY = 2048
 LONGEST_LIFE = 30 * 24 * 3600 * 1000  # milliseconds
 
 Kind: TypeAlias = Literal["event", "state", "cancel"]
-ClassName: TypeAlias = Annotated[str, Meta(pattern="^[A-Za-z0-9_:]{1,255}$")]
+ClassName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_:]{1,255}\Z")]
 
 
 class BadSignal(Exception):

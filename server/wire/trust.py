@@ -290,11 +290,15 @@ class Store:
 
     def token(self, peer: str) -> bytes:
         """What to show the peer with this id at the first visit, b"" if nothing."""
+        path = f"{self.path}/joins/{peer}"
         try:
-            fields = peerfiles.fields(peerfiles.read(f"{self.path}/joins/{peer}"))
+            fields = peerfiles.fields(peerfiles.read(path))
+            token, expires = bytes.fromhex(fields["token"]), int(fields["expires"])
         except FileNotFoundError:
             return b""
-        return bytes.fromhex(fields["token"]) if self.now <= int(fields["expires"]) else b""
+        except (KeyError, ValueError):
+            raise BadKey(f"'{path}' does not hold an invitation") from None
+        return token if self.now <= expires else b""
 
     def joined(self, peer: str) -> None:
         """Forget the token for the peer with this id: it has let us in."""

@@ -378,6 +378,14 @@ def test_a_forged_signal_is_refused(receipt: Receipt) -> None:
     assert receipt.heard.events("refused")[0]["label"] == "Host1"
 
 
+def test_no_class_has_the_end_of_a_line_in_its_name(receipt: Receipt) -> None:
+    """`$(this.signals)` of a command would have it, too."""
+    receipt.take(receipt.signal("did_it\n"))
+
+    assert receipt.live() == []
+    assert receipt.heard.events("refused")
+
+
 def test_a_signal_of_somebody_else_is_refused(receipt: Receipt) -> None:
     other = Receipt(receipt.memory)
 
@@ -993,6 +1001,21 @@ def test_who_writes_holds_us_up_for_a_moment_only(memory: Memory, tmp_path: Path
     assert (found.live, found.at, found.failed) == (1, 3, 2)
 
 
+def test_a_file_that_takes_the_place_of_the_state_is_opened(memory: Memory, tmp_path: Path) -> None:
+    """Runs write to what is called so; of a file that was set aside nobody hears anything."""
+    memory.write(lambda state: heard.met(state, "SHA=1", 1))
+    memory.changed()
+    for path in tmp_path.glob("agent.db*"):
+        path.rename(tmp_path / f"old{path.name.removeprefix('agent.db')}")
+    run = State(str(tmp_path / "agent.db"), Heard(), NOW / 1000)
+    heard.met(run, "SHA=2", 1)
+
+    assert memory.changed()
+    assert [*heard.contacts(memory.state)] == ["SHA=2"]
+    memory.write(lambda state: heard.met(state, "SHA=3", 1))
+    assert [*heard.contacts(run)] == ["SHA=2", "SHA=3"]
+
+
 def test_a_mistake_in_what_is_to_be_written_is_made_once(memory: Memory) -> None:
     for _ in range(2):
         with pytest.raises(OverflowError):
@@ -1343,6 +1366,17 @@ def test_wake_ups_during_a_run_start_one_more(tmp_path: Path, memory: Memory) ->
 
     assert lab.ended == [0, 0]
     assert [output.read_text() for output in lab.outputs()] == ["woken \n", "woken 1\n"]
+
+
+def test_a_run_knows_only_so_many_reasons(tmp_path: Path, memory: Memory) -> None:
+    async def reasons() -> list[str]:
+        runs = Runs(ground(memory, None, str(tmp_path)), lambda status: None)
+        for n in range(100):
+            runs.want(f"did_{n} of Host1", woken=True)
+        runs.want("schedule")
+        return [*runs._asked]
+
+    assert asyncio.run(reasons())[15:] == ["did_15 of Host1", "and more", "schedule"]
 
 
 def test_nothing_starts_before_it_is_known_how(tmp_path: Path, memory: Memory) -> None:

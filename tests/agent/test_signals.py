@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent import acts, heard, inbox, signals, state
 from agent.exchange import Act
+from server.wire.keys import Identity
 from server.wire.signals import Signal, sign
-from server.wire.trust import Store
+from server.wire.trust import Peer, Store
 from tests.agent.driver import NOW
 from tests.agent.site import ASK, BODIES, EPOCH, MINUTE, Site
+from tests.server.halves import Half, grant, trusted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,6 +255,29 @@ def test_what_is_asked_of_nobody_is_false_and_said(site: Site) -> None:
 
 def test_contact_is_told_from_what_matches(site: Site) -> None:
     assert site.run(site.job("asked_a.!from_did_job")) == ["job"]
+
+
+def test_a_run_that_asks_hears_what_a_peer_said_under_its_key_before(tmp_path: Path) -> None:
+    old, new = Identity.new(), Identity.new()
+    now = int(time.time())
+    store = Store(f"{tmp_path}/ppkeys", now)
+    memory = state.State(f"{tmp_path}/agent.db", lambda *_: None, now)
+    with Half(new) as half:
+        place = f"127.0.0.1:{half.address[1]}"
+        half.trusts(trusted(store.create(), "me"))
+        half.grants(grant())
+        for key, more in ((old, {"successor": new.id}), (new, {"addresses": (place,)})):
+            store._rewrite(Peer(id=key.id, label="HostA", key=key.public, **more))
+        half.identity = old
+        said = half.signal("did_it")
+        half.identity = new
+        half.say([said, half.signal("did_more")])
+
+        inbox.pull(memory, store, store.trust().peers[new.id], None, 5.0)
+
+    found = heard.live(memory, now * 1000)
+    assert {one.name: one.origin for one in found} == {"did_it": old.id, "did_more": new.id}
+    assert inbox.where(memory, new.id)[1] == 2
 
 
 def test_what_a_peer_said_counts_when_it_is_away(site: Site) -> None:

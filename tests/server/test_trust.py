@@ -337,6 +337,15 @@ def test_a_joiner_trusts_the_inviter_and_keeps_the_token(store: Store, tmp_path:
     assert web.token(hub.id) == b""
 
 
+def test_a_joining_that_cannot_be_read_is_no_key(store: Store) -> None:
+    os.makedirs(f"{store.path}/joins")
+    descriptor = os.open(f"{store.path}/joins/x", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.close(descriptor)
+
+    with pytest.raises(BadKey, match="does not hold an invitation"):
+        store.token("x")
+
+
 def test_an_expired_invitation_joins_nobody(store: Store, tmp_path: Path) -> None:
     text = store.invite("web1", (), 60).text()
     with pytest.raises(TrustError, match="expired"):
