@@ -338,8 +338,8 @@ class Hub:
                 operation=operation,
                 object=name,
                 decision="deny",
-                rule=decision.rule,
-                reason=decision.reason,
+                rule=_readable(decision.rule),
+                reason=_readable(decision.reason),
             )
         )
 
@@ -383,6 +383,11 @@ def said(n: int, batch: Batch, view: int, clock: int) -> messages.Signals:
         n=n, epoch=epoch, upto=upto, signals=batch.signals, view=view, more=batch.more,
         clock=max(0, clock),
     )  # fmt: skip
+
+
+def _readable(text: str) -> str:
+    """TEXT without the lone surrogates of names that are not UTF-8: no message can hold them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _allowed(decision: Decision | None) -> bool:

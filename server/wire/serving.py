@@ -271,10 +271,11 @@ class Visit:
         self._note_waits()
         subscribed = self.guest is not None and self.guest.subscribed
         idle = limits.subscribed_seconds if subscribed else limits.idle_seconds
+        end = self._begun + limits.session_seconds
         still = (
-            min(self._heard + idle, self._begun + limits.session_seconds)
+            min(self._heard + idle, end)
             if self._pending is None
-            else now + limits.request_seconds
+            else min(now, end) + limits.request_seconds  # who always asks ends, too
         )
         urgent = min(
             self._started + limits.message_seconds if self._started else still,

@@ -191,6 +191,15 @@ def test_a_refusal_is_in_the_log_with_its_rule(half: Half) -> None:
 # pulling
 
 
+def test_a_refusal_by_a_policy_with_a_name_that_is_not_utf_8_is_in_the_log_too(half: Half) -> None:
+    half.grants(grant("a", "literal", deny=["alice\udcff", "alice"], file="\udcff.cf"))
+    with half.client(ALICE) as alice:
+        assert alice.ask(Literal(n=1, handle="a")) == Failed(n=1, code="no")
+    (line,) = half.hear(Audit).lines
+
+    assert (line.object, line.rule) == ("a", "\\udcff.cf:1")
+
+
 def test_pull_gives_what_is_behind_the_cursor(half: Half) -> None:
     half.own("a", "b", "c")
     with half.client(ALICE) as alice:

@@ -322,6 +322,21 @@ def test_an_idle_session_ends_in_good_order() -> None:
             session._next()
 
 
+def test_a_session_in_which_something_is_always_asked_ends_as_others_do() -> None:
+    limits = Limits(session_seconds=0.1, request_seconds=0.1, requests=(1000.0, 1000.0))
+    with Host(ALICE, limits=limits) as host, client(host) as session:
+        session.log_in()
+        numbers = iter(range(1, 100))
+        ask = [session._sender.message(messages.packed(messages.Variable(n=n, name="x")))
+               for n in (next(numbers), next(numbers))]  # fmt: skip
+        session._wire.write(b"".join(ask))
+        begun = time.monotonic()
+        while not isinstance(session._next(), messages.Leaving):
+            variable = messages.Variable(n=next(numbers), name="x")
+            session._wire.write(session._sender.message(messages.packed(variable)))
+        assert time.monotonic() - begun < 3
+
+
 def test_octets_that_are_no_request_end_the_session() -> None:
     with Host(ALICE) as host, client(host) as session:
         session.log_in()
