@@ -7,7 +7,7 @@ in a plan, shown and applied to an overlay of the host.
 from agent.outcome import Change, Outcome, Verdict, merge
 from policy.conditions import bound, handle_of, permitted
 from policy.errors import Unresolved
-from policy.evaluate import evaluate
+from policy.evaluate import evaluate, refers
 from policy.iterate import combinations, iterates
 from policy.plan import evaluated
 from policy.strings import expandable
@@ -215,7 +215,7 @@ def _waits(promise: Promise, run: "Run") -> bool:
     text = promise.promiser
     if promise.type != "reports" or run.ctx.pass_number >= LAST_PASS:
         return False
-    return expandable(text) or "@(" in text or "@{" in text
+    return refers(text) or "@(" in text or "@{" in text
 
 
 def _attributes(written: "Written", run: "Run") -> "dict[str, Any]":

@@ -349,6 +349,8 @@ class Context:
                     value = descend(owner.value, indices[kept:])
                 except KeyError:
                     return None
+                if value is None:
+                    return ()  # a null is as a list without items
                 return value if isinstance(value, (dict, list)) else primitive(value)
         return None
 

@@ -219,11 +219,18 @@ _MAPPED = ("$(this)", "$(this.k)", "$(this.k[1])", "$(this.v)",
 def pending(text: str) -> bool:
     """Whether an argument holds a reference without a value, so that its function has to wait.
 
-    What a map function binds does not wait, nor does anything beside it; nor does a text whose
-    first reference has a slash in it and none inside: it is a command, `$(/bin/date)`.
+    What a map function binds does not wait, nor does anything beside it.
+    """
+    return refers(text) and not any(mark in text for mark in _MAPPED)
+
+
+def refers(text: str) -> bool:
+    """Whether TEXT holds a reference.
+
+    One whose first reference has a slash in it and none inside does not: `$(/bin/date)`.
     """
     starts = [at for at in (text.find("$("), text.find("${")) if at >= 0]
-    if not starts or any(mark in text for mark in _MAPPED):
+    if not starts:
         return False
     start = min(starts) + 1
     depth = 0
