@@ -279,20 +279,20 @@ def _named(everything: list[Entry], names: tuple[str, ...]) -> tuple[list[Entry]
     found: list[Entry] = []
     unknown = []
     for name in names:
-        matches = [entry for entry in everything if name in _names(entry)]
+        bare = name[2:-1] if name.startswith(("$(", "${")) else name
+        matches = [entry for entry in everything if bare in _names(entry)]
         found += matches
         if not matches:
             known = {spelled for entry in everything for spelled in _names(entry)}
-            close = get_close_matches(name, sorted(known), n=4)
+            close = get_close_matches(bare, sorted(known), n=4)
             hint = f"; nearest: {' '.join(close)}" if close else "; see 'troth doc --list'"
             unknown.append(f"nothing is called '{name}'{hint}")
     return found, unknown
 
 
 def _names(entry: Entry) -> tuple[str, ...]:
-    """What an entry can be asked for by."""
-    last = entry.name.rpartition(".")[2]
-    return (entry.name, last, entry.name.partition(" ")[0], f"$({entry.name})")
+    """What an entry can be asked for by; also as a reference."""
+    return (entry.name, entry.name.rpartition(".")[2], entry.name.partition(" ")[0])
 
 
 def _selected(

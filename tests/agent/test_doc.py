@@ -324,12 +324,25 @@ def test_an_attribute_is_found_by_its_own_name_and_with_its_owner(program: Progr
     assert "attribute of 'perms' bodies" in alone.stdout
 
 
-def test_an_unknown_name_is_answered_with_the_nearest(program: Program) -> None:
-    done = program("troth", "doc", "regcomp")
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("regcomp", "regcmp"), ("sys.arhc", "sys.arch"), ("$(sys.arhc)", "sys.arch")],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(
+    program: Program, name: str, nearest: str
+) -> None:
+    done = program("troth", "doc", name)
 
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "nothing is called 'regcomp'; nearest: regcmp" in done.stderr
+    assert f"nothing is called '{name}'; nearest: {nearest} " in done.stderr
+    assert "$(" not in done.stderr.partition("nearest")[2]
+
+
+def test_a_variable_is_found_as_a_reference(program: Program) -> None:
+    plain, reference = program("troth", "doc", "const.t"), program("troth", "doc", "$(const.t)")
+
+    assert plain.stdout == reference.stdout != ""
 
 
 def test_a_variable_is_shown_with_its_value_here(program: Program) -> None:
