@@ -8,6 +8,8 @@ number.
 import json
 import os
 import time
+from contextlib import suppress
+from errno import ENOSPC
 from hashlib import blake2b
 
 TYPE_CHECKING = False
@@ -52,11 +54,15 @@ class Audit:
         self._chain = _sealed(self._chain, text)
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_size >= LARGEST:
-                os.replace(self._path, f"{self._path}.1")
+                with suppress(FileNotFoundError):  # it was moved away, and nobody said so
+                    os.replace(self._path, f"{self._path}.1")
                 self.close()
             if self._fd < 0:
                 self._open()
-            os.write(self._fd, f'{text[:-1]}{SEAL}{self._chain}"}}\n'.encode())
+            whole = f'{text[:-1]}{SEAL}{self._chain}"}}\n'.encode()
+            if os.write(self._fd, whole) < len(whole):
+                self.close()  # the next line begins behind the end of this one
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
             if event in LASTING:
                 os.fsync(self._fd)
             self._mute = False

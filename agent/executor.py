@@ -66,6 +66,7 @@ class Executor:
         self._claims = Rates(HOUR, 1, CLAIMS)
         self._reports: dict[int, asyncio.Future[bytes]] = {}
         self._later: asyncio.TimerHandle | None = None
+        self._again: asyncio.TimerHandle | None = None  # to listen, where that was not possible
         self._consumed: dict[tuple[str, Signal], tuple[str, int]] = {}
         self.problem = ""  # why it does not listen
         self.address = ("", 0)  # where it listens
@@ -349,7 +350,9 @@ class Executor:
             if message.problem != self.problem:
                 self._log("error", f"cannot listen: {message.problem}")
             # the address may come, or its holder go: it listens if it can when it hears from us
-            asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._grant)
+            if self._again is not None:
+                self._again.cancel()
+            self._again = asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._grant)
         elif message.port:
             host = f"[{message.address}]" if ":" in message.address else message.address
             self._log("notice", f"listening on {host}:{message.port}")

@@ -1095,6 +1095,47 @@ def test_a_large_log_goes_on_in_another_file(
     assert path.stat().st_size < 500 <= old.stat().st_size < 1000
 
 
+def test_a_log_that_was_moved_away_goes_on_in_another_file_when_it_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.audit.LARGEST", 300)
+    told = Heard()
+    audit = Audit(str(tmp_path / "audit.jsonl"), lambda: 1.0, told)
+    audit("start")
+    (tmp_path / "audit.jsonl").rename(tmp_path / "kept")
+    for _ in range(3):
+        audit("denied")
+    lines = [
+        line
+        for name in ("kept", "audit.jsonl")
+        for line in (tmp_path / name).read_text().splitlines()
+    ]
+
+    assert verify(lines) == (4, [])
+    assert told.lines == []
+
+
+def test_a_line_for_which_there_was_no_room_spoils_no_other(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(str(path), lambda: 1.0, Heard())
+    audit("denied")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = numbers.signal(numbers.SIGXFSZ, numbers.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, hard))
+    try:
+        audit("denied", reason="half of a line")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        numbers.signal(numbers.SIGXFSZ, before)
+    audit("denied", reason="after it")
+    *_, torn, last = path.read_text().splitlines()
+
+    assert '"after it"' in last
+    assert verify([last]) == (1, [])
+    assert verify([torn])[0] == 0
+
+
 def test_where_there_is_no_log_none_is_shown(program: Program) -> None:
     ran = program("troth", "signal", "audit")
 
