@@ -165,11 +165,11 @@ def spoken(state: "State", now: int) -> "list[tuple[int, int, str, str, bytes, b
     expires), in order. A cancel matters for as long as what it voids could have lived."""
     return state.do(
         lambda db: db.execute(
-            "SELECT epoch, seq, class, kind, body, signature, granted, expires FROM own o"
-            " WHERE seq IS NOT NULL AND (expires > ? OR (kind = 'cancel' AND EXISTS"
-            " (SELECT 1 FROM own p WHERE p.class = o.class AND p.id < o.id AND p.expires > ?)))"
-            " ORDER BY epoch, seq",
-            (now, now),
+            "SELECT epoch, seq, class, kind, body, signature, granted, expires FROM own"
+            " LEFT JOIN (SELECT class, min(id) AS first FROM own WHERE expires > ?1 GROUP BY class)"
+            " USING (class) WHERE seq IS NOT NULL"
+            " AND (expires > ?1 OR (kind = 'cancel' AND id > first)) ORDER BY epoch, seq",
+            (now,),
         ).fetchall(),
         [], create=False,
     )  # fmt: skip
@@ -234,8 +234,9 @@ def said(state: "State") -> list[Said]:
     rows: list[tuple[Any, ...]] = state.do(
         lambda db: db.execute(
             "SELECT o.epoch, o.seq, coalesce(b.seq, o.seq), o.class, o.kind, o.granted, o.expires,"
-            " EXISTS (SELECT 1 FROM own p WHERE p.class = o.class AND p.id > o.id"
-            " AND p.kind = 'cancel') FROM own o LEFT JOIN own b ON b.id = o.renews ORDER BY o.id"
+            " coalesce(o.id < last, 0) FROM own o LEFT JOIN own b ON b.id = o.renews"
+            " LEFT JOIN (SELECT class, max(id) AS last FROM own WHERE kind = 'cancel'"
+            " GROUP BY class) c ON c.class = o.class ORDER BY o.id"
         ).fetchall(),
         [], create=False,
     )  # fmt: skip
