@@ -107,6 +107,11 @@ def memory_of(pid: int) -> int:
     raise ProcessLookupError(pid)
 
 
+def speaks(pid: int) -> bool:
+    """Whether the process PID has a socket."""
+    return any(os.readlink(it).startswith("socket:") for it in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def users_of(pid: int) -> set[str]:
     """The users that the process PID is, or could be again."""
     text = Path(f"/proc/{pid}/status").read_text()
@@ -254,6 +259,7 @@ def test_what_happens_can_be_listed_and_watched(pair: tuple[Host, Host]) -> None
     with subprocess.Popen(
         down._command("signal", "watch"), env=down.environ(), stdout=subprocess.PIPE, text=True
     ) as watching:
+        until(lambda: speaks(watching.pid), "the question of who watches")
         time.sleep(0.3)
         up.run("-D", "go")
         down.waits_for("follow")
