@@ -156,6 +156,7 @@ def test_an_executor_that_does_not_store_is_not_flooded() -> None:
     with pair() as (up, down):
         up.own(*[f"c{n}" for n in range(3000)])
         want(down, up)
+        assert until(lambda: len([m for m in down.heard if isinstance(m, Received)]) >= 4)
         time.sleep(0.5)
         assert len([m for m in down.heard if isinstance(m, Received)]) == 4
         found: list[str] = []
