@@ -112,7 +112,8 @@ def keep(written: "Written", run: "Run") -> Outcome:
     if not written.references or not iterates(written.references, ctx):
         return _instance(written, run)
     outcome = Outcome.SKIPPED
-    for _ in combinations(written.references, ctx):
+    chooses = written.chooses or (run.planned is not None and bool(run.planned.unknown))
+    for _ in combinations(written.references, ctx, chooses=chooses):
         outcome = merge(outcome, _instance(written, run))
     return outcome
 

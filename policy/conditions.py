@@ -26,7 +26,7 @@ def instances(
     if not written.references or not iterates(written.references, ctx):
         keep(written, ctx)
         return
-    for _ in combinations(written.references, ctx):
+    for _ in combinations(written.references, ctx, chooses=written.chooses):
         keep(written, ctx)
 
 

@@ -35,48 +35,48 @@ def iterates(references: "tuple[Rval, ...]", ctx: "Context") -> bool:
     return False
 
 
-def combinations(references: "tuple[Rval, ...]", ctx: "Context") -> "Iterator[None]":
-    """Bind `ctx.wheels` to each combination of the items of REFERENCES, the last one fastest."""
-    wheels: dict[str, str] = {}
-    ctx.wheels = wheels
+def combinations(
+    references: "tuple[Rval, ...]", ctx: "Context", *, chooses: bool = False
+) -> "Iterator[None]":
+    """Bind `ctx.wheels` to each combination of the items of REFERENCES, the last one fastest.
+
+    A combination in which a name made of references means nothing is left out, unless the promise
+    CHOOSES: what it does not choose need not have a value.
+    """
+    ctx.wheels = {}
     try:
-        yield from _spin(references, 0, wheels, ctx)
+        yield from _spin(references, 0, ctx, chooses)
     finally:
         ctx.wheels = {}
 
 
 def _spin(
-    references: "tuple[Rval, ...]", at: int, wheels: dict[str, str], ctx: "Context"
+    references: "tuple[Rval, ...]", at: int, ctx: "Context", chooses: bool
 ) -> "Iterator[None]":
     """Bind the references from AT on; those before are bound."""
     if at == len(references):
         yield
         return
+    wheels = ctx.wheels
     written = references[at]
     name = written if type(written) is str else evaluate(written, ctx)
     if name in wheels:
-        yield from _spin(references, at + 1, wheels, ctx)
+        yield from _spin(references, at + 1, ctx, chooses)
         return
     value = ctx.lookup(name)
     choices = items(value)
     if choices is None:
-        if value is None and type(written) is not str and _made_of(written, wheels, ctx):
-            return  # a name made of items that means nothing: this combination is left out
-        yield from _spin(references, at + 1, wheels, ctx)
+        if value is None and type(written) is not str and not (chooses or _bound_later(name)):
+            return
+        yield from _spin(references, at + 1, ctx, chooses)
         return
     for choice in choices:
         wheels[name] = choice
         ctx.wheels = wheels
-        yield from _spin(references, at + 1, wheels, ctx)
+        yield from _spin(references, at + 1, ctx, chooses)
     wheels.pop(name, None)
 
 
-def _made_of(written: "Any", wheels: dict[str, str], ctx: "Context") -> bool:
-    """Whether a reference inside the name WRITTEN is bound to an item."""
-    if type(written) is str:
-        return False
-    if written[0] == "var":
-        inner = written[1]
-        name = inner if type(inner) is str else evaluate(inner, ctx)
-        return name in wheels or _made_of(inner, wheels, ctx)
-    return any(_made_of(part, wheels, ctx) for part in written[1:] if type(part) is tuple)
+def _bound_later(name: str) -> bool:
+    """Whether what is unknown in NAME has a value only while the promise is kept, or mapped."""
+    return any(start in name for start in ("$(this", "${this", "$(with)", "${with}"))

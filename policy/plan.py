@@ -97,11 +97,12 @@ class Written:
     """One promise as written; linked, its body references are the bodies' attributes.
 
     Linked attributes: (name, value), a value an rval, ("bundle", name, args), or a Linked body.
+    It CHOOSES if one of them is an `ifelse` of three arguments.
     """
 
     __slots__ = (
-        "attributes", "bundle", "constant", "done", "guard", "key", "line", "linked", "promisee",
-        "promiser", "references", "type",
+        "attributes", "bundle", "chooses", "constant", "done", "guard", "key", "line", "linked",
+        "promisee", "promiser", "references", "type",
     )  # fmt: skip
 
     def __init__(self, bundle: Bundle, kind: str, promise: "tuple[Any, ...]") -> None:
@@ -111,6 +112,7 @@ class Written:
         self.linked = False
         self.done = False
         self.references: tuple[Rval, ...] = ()
+        self.chooses = False
         self.constant: dict[str, Any] | None = None
         self.key: Any = None
 
@@ -131,6 +133,10 @@ class Written:
             self.promiser, self.promisee or "", *[value for _, value in attributes]
         )
         self.attributes = tuple(attributes)
+        self.chooses = any(
+            type(value) is tuple and value[:2] == ("call", "ifelse") and len(value) == 5
+            for _, value in attributes
+        )
         if all(_is_constant(value) for _, value in attributes):
             self.constant = {name: _constant(value) for name, value in attributes}
         self.linked = True
