@@ -4,6 +4,7 @@ of a fingerprint that was given. And our own successor, of whom peers are told.
 
 import asyncio
 import threading
+import time
 from contextlib import suppress
 
 from server.wire import inside, keys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from server.wire.trust import Peer
 
 VISIT_SECONDS = 10.0
+PAUSE = 60.0  # seconds until who was away is told of our new key again
 
 
 class Admission:
@@ -32,6 +34,9 @@ class Admission:
         self._log = ground.log
         self._audit = ground.audit
         self._say = say
+        self._untold: set[str] = set()  # who may not know our new key yet
+        self._entering = self._complained = False
+        self._next = 0.0
 
     def enrol(self, message: inside.Enrol) -> None:
         """Whether a stranger may come in, with a token or from a network that is open."""
@@ -96,22 +101,46 @@ class Admission:
         """Tell peers of our new key, while they may know only the one before."""
         if self._keys.previous() is None:
             return
-        peers = [peer for peer in self._keys.peers() if not peer.successor]
+        self._untold = {peer.id for peer in self._keys.peers() if peer.addresses}
+        self._enter()
+
+    def again(self) -> None:
+        """Tell those who were away, once a minute; called twice a second."""
+        if not self._untold or self._entering or time.monotonic() < self._next:
+            return
+        if self._keys.previous() is None:
+            self._untold.clear()  # the time in which they would have believed it is over
+            return
+        self._enter()
+
+    def _enter(self) -> None:
+        peers = [it for it in self._keys.peers() if it.id in self._untold and not it.successor]
+        self._entering = True
         loop = asyncio.get_running_loop()
         # not a thread of asyncio's, which would have to be waited for when we end
         threading.Thread(target=self._introduced, args=(peers, loop), daemon=True).start()
 
     def _introduced(self, peers: "list[Peer]", loop: asyncio.AbstractEventLoop) -> None:
         """Enter at each of PEERS once; in a thread."""
+        untold, complaints = set(), []
         for peer in peers:
-            if not peer.addresses:
-                continue
             try:
                 visit(self._keys.store(), peer, seconds=VISIT_SECONDS).close()
             except UNREACHED as error:
-                told = f"'{peer.label}' was not told of our new key: {error}"
-                with suppress(RuntimeError):  # we have ended
-                    loop.call_soon_threadsafe(self._log, "info", told)
+                untold.add(peer.id)
+                complaints.append(f"'{peer.label}' was not told of our new key yet: {error}")
+        with suppress(RuntimeError):  # we have ended
+            loop.call_soon_threadsafe(self._entered, untold, complaints)
+
+    def _entered(self, untold: set[str], complaints: list[str]) -> None:
+        """Go on with those who are UNTOLD later."""
+        self._entering = False
+        self._next = time.monotonic() + PAUSE
+        if untold != self._untold or not self._complained:
+            for told in complaints:
+                self._log("info", told)
+        self._complained = bool(complaints)
+        self._untold = untold
 
     def _trust_first(self) -> None:
         """Tell the network half whom we trust, before it hears what follows from that."""

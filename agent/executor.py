@@ -162,6 +162,7 @@ class Executor:
             self._say_all()
         if self._unsure:
             self.want()
+        self.admission.again()
         before = self.keys.trust
         if not self.keys.look():
             return

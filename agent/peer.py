@@ -219,6 +219,10 @@ def _rotate(settings: "Settings", log: "Log", store: "Store", words: list[str]) 
     overlap = _seconds(str(_option(settings, "ttl", OVERLAP)))
     statement = store.rotate(overlap, force=bool(_option(settings, "force", "")))
     log.show(f"{host_id(rotation(statement).new)}\n{armoured(ROTATION, statement)}")
+    peers = store.trust().peers.values()
+    if far := sorted({it.label for it in peers if not it.addresses and not it.successor}):
+        how = "there: 'troth peer rotate STATEMENT'"
+        log("warning", f"no address is known of {', '.join(far)}: tell them {how}")
 
 
 def _label(words: list[str], address: str = "") -> str:

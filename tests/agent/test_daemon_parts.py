@@ -841,6 +841,33 @@ def test_a_file_that_is_written_over_is_read_when_somebody_says_so(own: Keys) ->
     assert own.label(entry.id) == "Host9"
 
 
+def test_who_was_away_is_told_of_our_new_key_later(
+    own: Keys, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = peer_of(own, "Host1")
+    own.store().rotate(3600)
+    own.read()
+    monkeypatch.setattr("agent.admission.PAUSE", 0.0)
+    admission = Admission(ground(memory, told := Heard()), own, lambda message: None)
+
+    async def entered() -> None:
+        for _ in range(1000):
+            if not admission._entering:
+                return
+            await asyncio.sleep(0.01)
+
+    async def work() -> None:
+        admission.introduce()
+        await entered()
+        assert admission._untold == {kept.id}
+        admission.again()
+        assert admission._entering
+        await entered()
+
+    asyncio.run(work())
+    assert len([it for it in told.events("info") if "new key yet" in it["text"]]) == 1
+
+
 def test_peers_that_policy_asked_are_wanted(own: Keys, memory: Memory) -> None:
     entry = peer_of(own, "Host1")
     own.look()

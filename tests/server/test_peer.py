@@ -158,6 +158,12 @@ def test_a_rotation_is_handed_over(hub: Operator, web: Operator) -> None:
     assert web.store.identity().id == number != old.id
 
 
+def test_who_has_to_be_told_of_a_rotation_by_hand_is_named(hub: Operator, web: Operator) -> None:
+    hub.store.add(Peer(id=web.store.identity().id, label="web7"))
+
+    assert "no address is known of web7" in hub.types("peer", "rotate")
+
+
 def test_a_second_rotation_waits_or_is_forced(hub: Operator) -> None:
     hub.types("peer", "rotate")
 
