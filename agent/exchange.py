@@ -149,14 +149,16 @@ class Exchange:
         """Ask PEER for its signals; whether it answered."""
         from agent import inbox
         from server.wire.client import UNREACHED
-        from server.wire.trust import Store
+        from server.wire.trust import Store, TrustError
 
         state = self._state
         if state is None:
             return False
         try:
             store = Store(f"{self._run.workdir}/ppkeys", self.now() // 1000)
-            whole = store.trust().peers[peer.id]
+            whole = store.trust().peers.get(peer.id)
+            if whole is None:
+                raise TrustError("it is not trusted any more")
             inbox.pull(state, store, whole, self._met().get(peer.id), PULL_SECONDS)
         except UNREACHED as error:
             reason = str(error) or type(error).__name__

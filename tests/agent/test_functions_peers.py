@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent import heard
 from server.wire import messages, seen
 from server.wire.trust import Peer, Store
 from tests.agent.driver import NOW, Agent
@@ -158,3 +159,18 @@ def test_what_a_peer_does_not_tell_is_nothing(
 
     assert reported(capfd) == ""
     assert told.lines[0].startswith("info: no text ")
+
+
+def test_a_peer_may_be_removed_while_a_run_goes_on(site: Site) -> None:
+    peer = site.identities["HostB"].id
+    heard.met(site.state, peer, int(NOW) * 1000, reason="not yet")
+    file = site.base / "ppkeys" / f"root-{peer}.pub"
+
+    site.run(
+        'classes: "a" expression => remoteclassesmatching(".*", "HostA", "yes", "a");\n'
+        f'"b" expression => returnszero("/bin/rm {file}", "noshell");\n'
+        '"c" expression => remoteclassesmatching(".*", "HostB", "yes", "c");\n',
+        asks="",
+    )
+
+    assert "info: no contact with 'HostB': it is not trusted any more" in site.kept.lines
