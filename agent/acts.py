@@ -1,7 +1,8 @@
 """What promises made of signals: the tables `consumed` and `waits`.
 
 A promise is named by its call path (exchange.py). That it is done with a signal is written in the
-transaction that ends it, so most of this is called inside one.
+transaction that ends it, so most of this is called inside one. What failed has a row, too, for
+those who ask why nothing happened: its signals are there to be tried again.
 """
 
 from agent.signals import DAY
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from policy.provenance import Signal
 
 
+BEGUN, FAILED = "begun", "failed"  # BEGUN: only where a second try is forbidden
+OPEN = (BEGUN, FAILED)
+
+
 def consumptions(state: "State") -> "dict[tuple[str, Signal], tuple[str, int]]":
-    """How each promise ended for each signal, and when."""
+    """How each promise ended for each signal, and when; OPEN is no end."""
     rows: list[tuple[str, str, int, int, str, int]] = state.do(
         lambda db: db.execute(
             "SELECT path, origin, epoch, first, ending, at FROM consumed"
@@ -32,20 +37,11 @@ def consumptions(state: "State") -> "dict[tuple[str, Signal], tuple[str, int]]":
 def consume(
     db: "Connection", path: str, signals: "Iterable[Signal]", ending: str, now: int
 ) -> None:
-    """Write down that the promise PATH is done with SIGNALS; inside a transaction."""
+    """Write down how the promise PATH ended for SIGNALS; inside a transaction."""
     db.executemany(
         "INSERT OR REPLACE INTO consumed SELECT ?1, ?2, ?3, ?4, coalesce((SELECT class FROM"
         " received WHERE origin = ?2 AND epoch = ?3 AND first = ?4 LIMIT 1), ''), ?5, ?6",
         [(path, *signal, ending, now) for signal in signals],
-    )
-
-
-def spare(db: "Connection", path: str, signals: "Iterable[Signal]") -> None:
-    """Forget that the promise PATH began with SIGNALS; inside a transaction."""
-    db.executemany(
-        "DELETE FROM consumed WHERE path = ? AND origin = ? AND epoch = ? AND first = ?"
-        " AND ending = 'begun'",
-        [(path, *signal) for signal in signals],
     )
 
 
@@ -54,8 +50,8 @@ def untouched(db: "Connection", path: str, signals: "Iterable[Signal]") -> bool:
     return not any(
         db.execute(
             "SELECT 1 FROM consumed WHERE path = ? AND origin = ? AND epoch = ? AND first = ?"
-            " AND ending != 'begun'",
-            (path, *signal),
+            " AND ending NOT IN (?, ?)",
+            (path, *signal, *OPEN),
         ).fetchone()
         for signal in signals
     )

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 PULL_SECONDS = 10.0
 CALLS = "→"  # between the steps of a call path
-BEGUN = "begun"
 
 
 class Act:
@@ -173,17 +172,17 @@ class Exchange:
     def consumed(self, path: str, signal: "Signal") -> bool:
         """Whether the promise PATH is done with SIGNAL."""
         ending = self.consumptions().get((path, signal))
-        return ending is not None and ending[0] != BEGUN
+        return ending is not None and ending[0] not in acts.OPEN
 
     def interrupted(self, act: Act) -> "frozenset[Signal]":
         """The signals that the promise of ACT began with and never ended."""
         ends = self.consumptions()
         return frozenset(
-            signal for signal in act.needs if ends.get((act.path, signal), ("", 0))[0] == BEGUN
+            signal for signal in act.needs if ends.get((act.path, signal), ("", 0))[0] == acts.BEGUN
         )
 
     def consumptions(self) -> "dict[tuple[str, Signal], tuple[str, int]]":
-        """How each promise ended for each signal, and when."""
+        """How each promise ended for each signal, and when; acts.OPEN is no end."""
         if self._consumed is None:
             self._consumed = {} if self._state is None else acts.consumptions(self._state)
         return self._consumed
@@ -207,7 +206,11 @@ class Exchange:
     def wait(self, path: str, until: int, formula: "Formula") -> None:
         """Note that the promise PATH, or one behind it, has a signal and a lock until UNTIL."""
         behind = f"{path}{CALLS}"
-        done = {signal for at, signal in self.consumptions() if at == path or at.startswith(behind)}
+        done = {
+            signal
+            for (at, signal), (ending, _) in self.consumptions().items()
+            if (at == path or at.startswith(behind)) and ending != acts.FAILED
+        }
         pending = provenance.signals(formula) - done
         if pending:
             names = {live.name for live in self.live() if live.signal in pending}

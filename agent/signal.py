@@ -172,7 +172,10 @@ FORMS: "dict[str, Callable[[Row], str]]" = {
     "expired": lambda it: f"received {it['count']} signals of {it['label']} that are over",
     "run": lambda it: f"run {it['n']} started: {it['why']}",
     "ended": _ended,
-    "consumed": lambda it: f"consumed {it['name']} of {it['label']}: {it['ending']} {it['path']}",
+    "consumed": lambda it: (
+        f"{'tried' if it['ending'] in acts.OPEN else 'consumed'} {it['name']} of {it['label']}:"
+        f" {it['ending']} {it['path']}"
+    ),
     "contact": _contact,
     "listening": lambda it: f"listening on {it['address']}:{it['port']}" if it["port"] else "",
 }

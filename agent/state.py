@@ -61,7 +61,7 @@ SCHEMA = (
         " PRIMARY KEY (origin, epoch, seq)) WITHOUT ROWID",
         "CREATE INDEX received_class ON received (origin, class)",
         "CREATE INDEX received_ends ON received (origin, ends)",
-        # which promise acted on which signal: `begun` only where a second try is forbidden
+        # which promise acted on which signal, and how that ended (acts.py)
         "CREATE TABLE consumed (path TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL,"
         " first INTEGER NOT NULL, class TEXT NOT NULL, ending TEXT NOT NULL, at INTEGER NOT NULL,"
         " PRIMARY KEY (path, origin, epoch, first)) WITHOUT ROWID",
@@ -166,7 +166,7 @@ class State:
                     db.execute("ROLLBACK")
                     return False
                 if act.once:
-                    acts.consume(db, act.path, act.needs, "begun", self.milliseconds())
+                    acts.consume(db, act.path, act.needs, acts.BEGUN, self.milliseconds())
             db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?)", (key, *holder))
             db.execute("COMMIT")
             return True
@@ -176,7 +176,7 @@ class State:
     def commit(self, key: bytes, when: int, act: "Act | None" = None, ending: str = "") -> None:
         """Write down at once that KEY was done with at WHEN, and that nobody holds it.
 
-        With an ENDING the signals of ACT are consumed, without they are there to be tried again.
+        With an ENDING the signals of ACT are consumed; without it failed: they can be tried again.
         """
 
         def work(db: "Connection") -> bool:
@@ -186,10 +186,8 @@ class State:
             if act is not None:
                 from agent import acts
 
-                if ending:
-                    acts.consume(db, act.path, act.needs, ending, self.milliseconds())
-                elif act.once:
-                    acts.spare(db, act.path, act.needs)
+                how = ending or acts.FAILED
+                acts.consume(db, act.path, act.needs, how, self.milliseconds())
             db.execute("COMMIT")
             return True
 

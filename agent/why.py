@@ -8,7 +8,7 @@ import re
 import time
 from contextlib import suppress
 
-from agent import heard, signals
+from agent import acts, heard, signals
 from agent.contacts import WRONG_CLOCK
 from agent.exchange import CALLS, step_of, text_of
 from policy.context import Frame, Scope, scope_key
@@ -319,15 +319,20 @@ def _standing(run: "Run", exchange: "Exchange", written: "Written", name: str) -
     """A word for what WRITTEN is going to do, and a sentence."""
     step = step_of(written, {})
     planned = run.planned.steps if run.planned is not None else []
+    ends = _ends(exchange, step)
+    done = {signal: end for signal, end in ends.items() if end[1] not in acts.OPEN}
+    targets = _alive(exchange, _roots(run, {name}))
+    tries = [when for it, (when, how) in ends.items() if it in targets and how == acts.FAILED]
+    failed = max(tries, default=0)
+    tried = f"failed at {moment(failed)}, " if failed else ""
     if any(it.promise.written is written for it in planned):
-        return "about to run", "about to run"
+        return "about to run", f"{tried}about to run{' again' if failed else ''}"
     locked = [until for path, until, _ in exchange.waits if _leads(path, step)]
     if locked and locked[0] * 1000 <= exchange.now():
         return "running", "is being acted on now, by another run"
     if locked:
-        return "locked", f"has a signal, but its lock lasts until {moment(locked[0] * 1000)}"
-    done = _ends(exchange, step)
-    targets = _alive(exchange, _roots(run, {name}))
+        until = moment(locked[0] * 1000)
+        return "locked", f"{tried}has a signal, but its lock lasts until {until}"
     if targets and targets <= done.keys():
         when, how = max(done[signal] for signal in targets)
         return "consumed", f"has acted on it already, at {moment(when)}: {how}"

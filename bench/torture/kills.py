@@ -108,7 +108,8 @@ class Storm:
 
     def open(self) -> int:
         """How many of them are not consumed."""
-        rows = self.two.rows("SELECT count(*) FROM consumed WHERE ending != 'begun'")
+        look = "SELECT count(*) FROM consumed WHERE ending NOT IN ('begun', 'failed')"
+        rows = self.two.rows(look)
         return self.said() - int(rows[0][0] if rows else 0)
 
 

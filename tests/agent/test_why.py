@@ -65,6 +65,35 @@ def test_about_to_run(site: Site) -> None:
     assert states(explained(site)) == ({"received", "never received"}, ["about to run"])
 
 
+def test_what_failed_is_tried_again(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.run(f'commands:\n {NAME}::\n "/bin/false" action => at_once;')
+
+    (promise,) = explained(site)["promises"]
+    assert promise["state"] == "about to run"
+    assert promise["said"].startswith("failed at ")
+    assert promise["said"].endswith(", about to run again")
+
+
+def test_what_failed_waits_for_its_lock(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.run(f'commands:\n {NAME}::\n "/bin/false" action => hourly;')
+
+    (promise,) = explained(site)["promises"]
+    assert promise["state"] == "locked"
+    assert promise["said"].startswith("failed at ")
+
+
+def test_an_old_failure_says_nothing_of_a_new_signal(site: Site) -> None:
+    site.say("HostA", "did_job")
+    site.run(f'commands:\n {NAME}::\n "/bin/false" action => at_once;')
+    site.say("HostA", "did_job", kind="cancel")
+    site.say("HostB", "did_job")
+
+    (promise,) = explained(site)["promises"]
+    assert (promise["state"], promise["said"]) == ("about to run", "about to run")
+
+
 def test_consumed(site: Site) -> None:
     site.say("HostA", "did_job")
     site.run(site.job(NAME))
