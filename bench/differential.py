@@ -272,6 +272,11 @@ KNOWN: tuple[Known, ...] = (
         r"""regex_replace\(.*(\$\$|\$['"]|\\)""",
         "a lone dollar, a backslash and an empty match at the end mean something else since 3.24",
     ),
+    Known(
+        r"regex_replace\(.*[$][1-9]",
+        "a group that took no part in the match is an error since 3.24",
+        lambda _, ours: ours == "UNDEF",
+    ),
     Known("useshell", "its shell is `sh`, ours `/bin/sh`, as it says in its own errors", _shells),
     Known(
         r"""[^\s{,:]\s*\\?"[^"\\]*\\?"\s*[:= ]""",
