@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,11 @@ def memory_of(pid: int) -> int:
 
 def speaks(pid: int) -> bool:
     """Whether the process PID has a socket."""
-    return any(os.readlink(it).startswith("socket:") for it in Path(f"/proc/{pid}/fd").iterdir())
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            if os.readlink(file).startswith("socket:"):
+                return True
+    return False
 
 
 def users_of(pid: int) -> set[str]:
@@ -256,9 +261,13 @@ def test_a_signal_starts_a_run_and_those_during_it_one_more(pair: tuple[Host, Ho
 
 def test_what_happens_can_be_listed_and_watched(pair: tuple[Host, Host]) -> None:
     up, down = pair
-    with subprocess.Popen(
-        down._command("signal", "watch"), env=down.environ(), stdout=subprocess.PIPE, text=True
-    ) as watching:
+    with (
+        subprocess.Popen(
+            down._command("signal", "watch"), env=down.environ(), stdout=subprocess.PIPE, text=True
+        ) as watching,
+        ExitStack() as stack,
+    ):
+        stack.callback(watching.kill)
         until(lambda: speaks(watching.pid), "the question of who watches")
         time.sleep(0.3)
         up.run("-D", "go")
