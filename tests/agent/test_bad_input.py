@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,7 @@ def start(
     """Start the agent on the policy PATH, files limited to LIMIT octets."""
 
     def limited() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run below nohup
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
@@ -197,11 +199,12 @@ def test_a_signal_ends_the_run_in_order(policy: Policy, tmp_path: Path, number: 
         f'  "/bin/sh -c \'touch {mark}; sleep 30\'";\n  "/bin/touch {tmp_path}/never";\n}}\n'
     )
 
-    run = start(tmp_path, path)
-    while not mark.exists() and run.poll() is None:
-        time.sleep(0.01)
-    run.send_signal(number)
-    out, _ = run.communicate(timeout=20)
+    with start(tmp_path, path) as run, ExitStack() as stack:
+        stack.callback(run.kill)
+        while not mark.exists() and run.poll() is None:
+            time.sleep(0.01)
+        run.send_signal(number)
+        out, _ = run.communicate(timeout=20)
 
     assert run.returncode == 128 + number
     assert "stopped by signal" in out
