@@ -43,7 +43,8 @@ JOBS = "/usr/local/bin/"  # in policy
 JOB = """#!/bin/sh
 name=${0##*/}
 cd 'HERE' || exit 9
-echo "$(date +%s.%N) $name begun $*" >> log
+until now=$(date +%s.%N); do :; done  # until it is not killed
+echo "$now $name begun $*" >> log
 [ -f "$name.seconds" ] && sleep "$(cat "$name.seconds")"
 status=0
 if [ -f "$name.fails" ]; then
@@ -53,7 +54,8 @@ if [ -f "$name.fails" ]; then
     status=1
   fi
 fi
-echo "$(date +%s.%N) $name ended $status" >> log
+until now=$(date +%s.%N); do :; done
+echo "$now $name ended $status" >> log
 exit $status
 """
 
