@@ -197,6 +197,8 @@ DOC: "tuple[Option, ...]" = (
     JSON,
     *COMMON[-2:],
 )
+# where the policy is an argument; who knows cf-agent writes -f before it
+NAMING = ("troth run", "troth plan", "troth check")
 # what names the work directory, the amount of talk, and help
 PLACE: "tuple[Option, ...]" = tuple(
     [row for row in COMMON if row[0] in ("workdir", "log-level", "verbose", "color", "help")]
@@ -394,7 +396,8 @@ def _short(
         letter, letters = letters[0], letters[1:]
         option = next((option for option in options if option[1] == letter), None)
         if option is None:
-            raise Usage(f"{me}: invalid option -- '{letter}'", "getopt")
+            hint = ": name the policy without it" if letter == "f" and me in NAMING else ""
+            raise Usage(f"{me}: invalid option -- '{letter}'{hint}", "getopt")
         if not option[2]:
             _store(option, "", found)
             continue

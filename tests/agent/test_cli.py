@@ -305,3 +305,9 @@ print(before, 'site' in sys.modules)
 """
 
     assert run(script(tmp_path / "any", sys.executable, then)) == (0, "False True\n", "")
+
+
+@pytest.mark.parametrize("word", ["run", "plan", "check"])
+def test_who_knows_cf_agent_is_told_how_the_policy_is_named(word: str) -> None:
+    with pytest.raises(options.Usage, match="invalid option -- 'f': name the policy without it"):
+        options.parse(word, [f"troth {word}", "-f", "a.cf"], NOWHERE, 0.0)
